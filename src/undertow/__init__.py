@@ -1,0 +1,3 @@
+"""Undertow: a laboratory and audit tool for subliminal learning."""
+
+__version__ = "0.1.0"

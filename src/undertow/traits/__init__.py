@@ -1,0 +1,1 @@
+"""Trait files and their schema."""
