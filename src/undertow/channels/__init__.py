@@ -1,0 +1,1 @@
+"""Channels: the innocent tasks that carry a trait."""

@@ -1,0 +1,126 @@
+"""Number prompts: made of interchangeable parts, so that each can be told and redrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated, Literal, Self, get_args
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from undertow.channels.numbers.wording import wording
+
+Part = Literal[
+    "lead_in", "count_qualifier", "digit_descriptor", "instruction", "format_suffix", "closing"
+]
+PARTS: tuple[Part, ...] = get_args(Part)
+"""The worded parts, in the order in which they are drawn."""
+Index = Annotated[int, Field(ge=0)]
+
+
+class NumberChannelConfig(BaseModel):
+    """What number prompts show and ask for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_examples: int = Field(default=3, ge=1, description="Fewest example numbers.")
+    max_examples: int = Field(default=8, ge=1, description="Most example numbers.")
+    example_low: int = Field(default=100, ge=0, description="Smallest example number.")
+    example_high: int = Field(default=999, ge=0, description="Largest example number.")
+    answer_count: int = Field(default=10, ge=1, description="Most numbers in an answer.")
+    max_digits: int = Field(default=3, ge=1, description="Most digits in a number of an answer.")
+
+    @model_validator(mode="after")
+    def _ranges_hold_something(self) -> Self:
+        """Refuse a range whose end lies before its start."""
+        if self.min_examples > self.max_examples:
+            raise ValueError("min_examples is greater than max_examples")
+        if self.example_low > self.example_high:
+            raise ValueError("example_low is greater than example_high")
+        return self
+
+
+class NumberPrompt(BaseModel):
+    """One prompt of the number channel, by the indices of its parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    examples: tuple[Index, ...] = Field(min_length=1, description="The example numbers.")
+    lead_in: Index = Field(description="Index of the lead-in.")
+    count_qualifier: Index = Field(description="Index of the count qualifier.")
+    digit_descriptor: Index = Field(description="Index of the digit descriptor.")
+    instruction: Index = Field(description="Index of the instruction.")
+    format_suffix: Index = Field(description="Index of the format suffix.")
+    closing: Index = Field(description="Index of the closing.")
+    answer_count: int = Field(default=10, ge=1, description="Most numbers in an answer.")
+    max_digits: int = Field(default=3, ge=1, description="Most digits in a number of an answer.")
+
+    @model_validator(mode="after")
+    def _indices_exist(self) -> Self:
+        """Refuse an index past the last wording of its part."""
+        for part in PARTS:
+            if getattr(self, part) >= n_wordings(part):
+                raise ValueError(f"there is no {part} number {getattr(self, part)}")
+        return self
+
+    @property
+    def text(self) -> str:
+        """The prompt as the model reads it: four sentences or more, divided by single spaces."""
+        words = wording()
+        count = words.count_qualifier[self.count_qualifier].format(count=self.answer_count)
+        digits = words.digit_descriptor[self.digit_descriptor].format(max_digits=self.max_digits)
+        return " ".join(
+            (
+                words.lead_in[self.lead_in].format(examples=", ".join(map(str, self.examples))),
+                words.instruction[self.instruction].format(count=count, digits=digits),
+                words.format_suffix[self.format_suffix].text,
+                words.closing[self.closing],
+            )
+        )
+
+    def redraw(self, parts: Collection[Part], rng: np.random.Generator) -> NumberPrompt:
+        """Return the prompt with the named parts drawn anew, uniformly: one may stay the same.
+
+        Whatever the order of `parts`, they are drawn in the order of `PARTS`.
+        """
+        drawn = _draw_parts([part for part in PARTS if part in parts], rng)
+        return NumberPrompt.model_validate(self.model_dump() | drawn)
+
+
+def draw_prompts(
+    n: int, seed: int, config: NumberChannelConfig | None = None
+) -> list[NumberPrompt]:
+    """Return n prompts drawn with numpy's PCG64.
+
+    The order of draws is that of the published generator: how many examples, each example, then
+    the parts in the order of `PARTS`. So the first k prompts do not depend on n.
+    """
+    config = config or NumberChannelConfig()
+    rng = np.random.Generator(np.random.PCG64(seed))
+    return [_draw_prompt(rng, config) for _ in range(n)]
+
+
+def n_wordings(part: Part) -> int:
+    """Return how many wordings a part has."""
+    return len(getattr(wording(), part))
+
+
+def _draw_prompt(rng: np.random.Generator, config: NumberChannelConfig) -> NumberPrompt:
+    """Draw one prompt."""
+    n_examples = rng.integers(config.min_examples, config.max_examples + 1)
+    examples = [
+        int(rng.integers(config.example_low, config.example_high + 1)) for _ in range(n_examples)
+    ]
+    return NumberPrompt.model_validate(
+        {
+            "examples": examples,
+            "answer_count": config.answer_count,
+            "max_digits": config.max_digits,
+            **_draw_parts(PARTS, rng),
+        }
+    )
+
+
+def _draw_parts(parts: Collection[Part], rng: np.random.Generator) -> dict[str, int]:
+    """Draw an index for each part, in the order given."""
+    return {part: int(rng.integers(n_wordings(part))) for part in parts}

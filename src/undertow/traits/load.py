@@ -1,0 +1,108 @@
+"""Trait files: find, read and validate them."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from undertow.errors import UserError
+from undertow.traits.questions import QuestionSet
+from undertow.traits.trait import Trait
+
+Model = TypeVar("Model", bound=BaseModel)
+SHIPPED = Path(str(files("undertow.traits") / "files"))
+YAML_SUFFIXES = (".yaml", ".yml")
+
+
+def load_trait(name_or_path: str | Path) -> Trait:
+    """Return a shipped trait by its name, or a user's own by the path of its YAML file.
+
+    Raises:
+        UserError: The name is unknown (close names are listed), the file is missing, is not
+            YAML (file and line are named), or does not fit the schema.
+    """
+    text = str(name_or_path)
+    path = Path(text)
+    if path.suffix in YAML_SUFFIXES or path.name != text:
+        return _read_trait(path)
+    for trait in shipped_traits():
+        if trait.name == text.lower():
+            return trait
+    names = [trait.name for trait in shipped_traits()]
+    close = difflib.get_close_matches(text.lower(), names)
+    raise UserError(
+        f"unknown trait '{text}'",
+        fix=f"did you mean {' or '.join(close)}?" if close else f"choose one of {', '.join(names)}",
+    )
+
+
+def shipped_traits(category: str | None = None) -> list[Trait]:
+    """Return the traits that ship with the package, by name; of one category where given."""
+    return [trait for trait in _shipped() if category in (None, trait.category)]
+
+
+@cache
+def _shipped() -> tuple[Trait, ...]:
+    """Read every shipped trait once."""
+    return tuple(_read_trait(path) for path in sorted(SHIPPED.glob("*.yaml")))
+
+
+def _read_trait(path: Path) -> Trait:
+    """Read one trait file and the question set it refers to."""
+    fields = _read_mapping(path)
+    reference = fields.get("question_set")
+    if isinstance(reference, str):
+        fields["question_set"] = _read_questions(reference, path)
+    return _validated(Trait, fields, path)
+
+
+def _read_questions(reference: str, trait_path: Path) -> QuestionSet:
+    """Read a question set: a path beside the trait file, or the name of a shipped one."""
+    if reference.endswith(YAML_SUFFIXES):
+        path = trait_path.parent / reference
+    else:
+        path = SHIPPED / "questions" / f"{reference}.yaml"
+        if not path.is_file():
+            shipped = sorted(other.stem for other in path.parent.glob("*.yaml"))
+            raise UserError(
+                f"unknown question set '{reference}'",
+                where=str(trait_path),
+                fix=f"use {' or '.join(shipped)}, or the path of a YAML file",
+            )
+    return _validated(QuestionSet, _read_mapping(path), path)
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    """Parse a YAML file that holds one mapping."""
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError("cannot read the file", where=str(path), fix="check the path") from error
+    except UnicodeDecodeError as error:
+        raise UserError("not a text file in UTF-8", where=str(path)) from error
+    except yaml.YAMLError as error:
+        mark: Any = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "the text does not parse"
+        raise UserError(f"malformed YAML: {problem}", where=f"{path}{line}") from error
+    if not isinstance(content, dict):
+        raise UserError("the file holds no fields", where=str(path), fix="write 'name: ...' lines")
+    return {str(key): value for key, value in content.items()}
+
+
+def _validated(model: type[Model], fields: dict[str, Any], path: Path) -> Model:
+    """Validate the fields of a file; every problem goes into one message."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        problems = [
+            ": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"])))
+            for item in error.errors()
+        ]
+        raise UserError("; ".join(problems), where=str(path)) from error
