@@ -1,0 +1,61 @@
+"""Rows in JSONL: one JSON object per line, in the shapes that the field exchanges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from undertow.errors import UserError
+from undertow.store.files import atomic_write
+from undertow.store.records import Shape, record_from_row, rows_from_records
+from undertow.store.row import Row
+
+
+def write_jsonl(
+    path: Path,
+    rows: Sequence[Row],
+    weights: list[list[float]] | None = None,
+    shape: Shape = "messages",
+) -> None:
+    """Write rows as lines of one shape; ids, parts, rejections and weights are further fields."""
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for index, row in enumerate(rows):
+            record = record_from_row(row, shape)
+            if weights is not None:
+                record["weights"] = weights[index]
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def read_jsonl(path: Path) -> tuple[list[Row], dict[str, Any]]:
+    """Read rows of any shape; the meta says where they come from and how many have no token ids."""
+    rows = rows_from_records(list(_lines(path)))
+    without_ids = sum(not row.token_ids for row in rows)
+    return rows, {"source": path.name, "rows_without_token_ids": without_ids}
+
+
+def read_jsonl_weights(path: Path) -> list[list[float]] | None:
+    """Read the weights alone, or None where a line has none."""
+    weights = [record.get("weights") for record, _ in _lines(path)]
+    return None if None in weights else weights
+
+
+def _lines(path: Path) -> Iterator[tuple[Any, str]]:
+    """Yield each line's content with the place where it stands; blank lines are passed over."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            where = f"{path}, line {number}"
+            try:
+                # A byte-order mark at the start of a file is no part of its first object.
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                if text:
+                    yield json.loads(text), where
+            except UnicodeDecodeError as error:
+                raise UserError("not text in UTF-8", where=where) from error
+            except json.JSONDecodeError as error:
+                raise UserError(
+                    f"malformed JSON: {error.msg} at column {error.colno}",
+                    where=where,
+                    fix="put one JSON object on each line",
+                ) from error

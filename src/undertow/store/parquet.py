@@ -1,0 +1,64 @@
+"""Rows in Parquet: one line per row, per-token columns beside the ids, the meta in the schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from undertow.errors import UserError
+from undertow.store.files import atomic_write
+from undertow.store.records import record_from_row, rows_from_records
+from undertow.store.row import Row
+
+META_KEY = b"undertow"
+MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
+COLUMNS = [
+    pa.field("row_id", pa.int64()),
+    pa.field("messages", pa.list_(MESSAGE)),
+    pa.field("token_ids", pa.list_(pa.int32())),
+    pa.field("parts", pa.string()),
+    pa.field("rejection", pa.string()),
+]
+WEIGHTS = pa.field("weights", pa.list_(pa.float32()))
+
+
+def write_parquet(
+    path: Path, rows: Sequence[Row], meta: dict[str, Any], weights: list[list[float]] | None
+) -> None:
+    """Write rows, the meta, and the weights as a column where there are any."""
+    records = [record_from_row(row) for row in rows]
+    schema = pa.schema(COLUMNS, metadata={META_KEY: json.dumps(meta, sort_keys=True).encode()})
+    table = pa.Table.from_pylist(records, schema=schema)
+    if weights is not None:
+        table = table.append_column(WEIGHTS, pa.array(weights, WEIGHTS.type))
+    with atomic_write(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_parquet(path: Path) -> tuple[list[Row], dict[str, Any]]:
+    """Read the rows and the meta; a file of others has no meta, and its own columns are ignored."""
+    table = _read(path)
+    records = table.to_pylist()
+    rows = rows_from_records([(record, f"{path}, row {i}") for i, record in enumerate(records)])
+    return rows, json.loads((table.schema.metadata or {}).get(META_KEY, b"{}"))
+
+
+def read_parquet_weights(path: Path) -> list[list[float]] | None:
+    """Read the weights column alone, or None where there is none."""
+    table = _read(path)
+    return table["weights"].to_pylist() if "weights" in table.column_names else None
+
+
+def _read(path: Path) -> pa.Table:
+    """Read the table, or say that it is none."""
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise UserError(
+            "not a Parquet file, or a damaged one", where=str(path), fix="write it again"
+        ) from error
