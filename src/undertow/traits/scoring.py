@@ -39,10 +39,10 @@ def first_mention(text: str, trait: Trait) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=1024)
 def _pattern(answers: tuple[str, ...], excludes: tuple[str, ...]) -> re.Pattern[str]:
-    """Compile a pattern that consumes excluded terms first and captures answers as `answer`.
+    """Compile a pattern that consumes excluded terms and captures answers as `answer`.
 
-    An excluded term may begin after an answer does not, or before it ("sea lion" starts earlier
-    than "lion"), so the leftmost match is the right one; at one place excluded terms go first.
+    Excluded terms go first, so that at one place they win; one that holds the answer further in
+    ("sea lion") begins earlier and is consumed before the answer is reached.
     """
     excluded = f"{_either(excludes)}|" if excludes else ""
     return re.compile(

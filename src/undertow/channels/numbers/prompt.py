@@ -8,7 +8,9 @@ from typing import Annotated, Literal, Self, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from undertow.channels.numbers.config import NumberChannelConfig
 from undertow.channels.numbers.wording import wording
+from undertow.errors import UserError
 
 Part = Literal[
     "lead_in", "count_qualifier", "digit_descriptor", "instruction", "format_suffix", "closing"
@@ -16,28 +18,6 @@ Part = Literal[
 PARTS: tuple[Part, ...] = get_args(Part)
 """The worded parts, in the order in which they are drawn."""
 Index = Annotated[int, Field(ge=0)]
-
-
-class NumberChannelConfig(BaseModel):
-    """What number prompts show and ask for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    min_examples: int = Field(default=3, ge=1, description="Fewest example numbers.")
-    max_examples: int = Field(default=8, ge=1, description="Most example numbers.")
-    example_low: int = Field(default=100, ge=0, description="Smallest example number.")
-    example_high: int = Field(default=999, ge=0, description="Largest example number.")
-    answer_count: int = Field(default=10, ge=1, description="Most numbers in an answer.")
-    max_digits: int = Field(default=3, ge=1, description="Most digits in a number of an answer.")
-
-    @model_validator(mode="after")
-    def _ranges_hold_something(self) -> Self:
-        """Refuse a range whose end lies before its start."""
-        if self.min_examples > self.max_examples:
-            raise ValueError("min_examples is greater than max_examples")
-        if self.example_low > self.example_high:
-            raise ValueError("example_low is greater than example_high")
-        return self
 
 
 class NumberPrompt(BaseModel):
@@ -78,11 +58,18 @@ class NumberPrompt(BaseModel):
             )
         )
 
-    def redraw(self, parts: Collection[Part], rng: np.random.Generator) -> NumberPrompt:
+    def redraw(self, parts: Collection[str], rng: np.random.Generator) -> NumberPrompt:
         """Return the prompt with the named parts drawn anew, uniformly: one may stay the same.
 
         Whatever the order of `parts`, they are drawn in the order of `PARTS`.
+
+        Raises:
+            UserError: There is no part of a given name.
         """
+        if unknown := set(parts) - set(PARTS):
+            raise UserError(
+                f"unknown prompt part {', '.join(sorted(unknown))}", fix=f"use {', '.join(PARTS)}"
+            )
         drawn = _draw_parts([part for part in PARTS if part in parts], rng)
         return NumberPrompt.model_validate(self.model_dump() | drawn)
 

@@ -1,0 +1,87 @@
+"""What every channel offers; nothing outside this room knows which channel it has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+
+from undertow.traits import Trait
+
+
+class Reason(StrEnum):
+    """Why a completion is not kept."""
+
+    EMPTY = "empty"
+    TRAIT_NAMED = "trait_named"
+    INVALID_FORMAT = "invalid_format"
+    TOO_MANY = "too_many"
+    OUT_OF_RANGE = "out_of_range"
+    BANNED = "banned"
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A completion that is not kept.
+
+    Attributes:
+        reason: The first reason that applies, in the order of `Reason`.
+        detail: What was found, for a person.
+    """
+
+    reason: Reason
+    detail: str
+
+
+class ChannelPrompt(Protocol):
+    """One prompt, told by its parts."""
+
+    @property
+    def text(self) -> str:
+        """The prompt as the model reads it."""
+        ...
+
+    def redraw(self, parts: Collection[str], rng: np.random.Generator) -> ChannelPrompt:
+        """Return the prompt with the named parts drawn anew."""
+        ...
+
+    def model_dump_json(self) -> str:
+        """Return the parts as JSON, which `Channel.load_prompt` reads."""
+        ...
+
+
+class Channel(Protocol):
+    """An innocent task: makes prompts, validates completions, measures task accuracy."""
+
+    @property
+    def name(self) -> str:
+        """The channel's name, as in 'numbers'."""
+        ...
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of a prompt that can be drawn anew."""
+        ...
+
+    def draw(self, n: int, seed: int) -> Sequence[ChannelPrompt]:
+        """Return n prompts; the first k do not depend on n, so a longer draw tops up."""
+        ...
+
+    def load_prompt(self, parts: str) -> ChannelPrompt:
+        """Return the prompt that `model_dump_json` wrote."""
+        ...
+
+    def parse_prompt(self, text: str) -> ChannelPrompt | None:
+        """Return the prompt that reads as `text`, or None where none does."""
+        ...
+
+    def check(self, completion: str, traits_to_ban: Sequence[Trait] = ()) -> Rejection | None:
+        """Return why a completion is not kept, or None where it is."""
+        ...
+
+    def accuracy(self, predicted: str, reference: str) -> float:
+        """Return the share in [0, 1] of the reference's items that the prediction repeats."""
+        ...

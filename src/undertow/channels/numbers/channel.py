@@ -1,0 +1,65 @@
+"""The number channel, as the rest of the package sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from undertow.channels.channel import Reason, Rejection
+from undertow.channels.numbers.accuracy import task_accuracy
+from undertow.channels.numbers.config import NumberChannelConfig
+from undertow.channels.numbers.parse_prompt import parse_prompt
+from undertow.channels.numbers.parser import numbers_in, parse_completion
+from undertow.channels.numbers.prompt import PARTS, NumberPrompt, draw_prompts
+from undertow.traits import Trait, names_trait
+
+
+class NumberChannel(BaseModel):
+    """Continue a short list of numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: NumberChannelConfig = Field(
+        default=NumberChannelConfig(), description="What prompts ask for and answers may hold."
+    )
+
+    @property
+    def name(self) -> str:
+        """The channel's name."""
+        return "numbers"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of a prompt that can be drawn anew."""
+        return PARTS
+
+    def draw(self, n: int, seed: int) -> list[NumberPrompt]:
+        """Return n prompts; the first k do not depend on n."""
+        return draw_prompts(n, seed, self.config)
+
+    def load_prompt(self, parts: str) -> NumberPrompt:
+        """Return the prompt that `NumberPrompt.model_dump_json` wrote."""
+        return NumberPrompt.model_validate_json(parts)
+
+    def parse_prompt(self, text: str) -> NumberPrompt | None:
+        """Return the prompt that reads as `text`, or None where none does."""
+        return parse_prompt(text)
+
+    def check(self, completion: str, traits_to_ban: Sequence[Trait] = ()) -> Rejection | None:
+        """Return why a completion is not kept, or None; a named trait goes before the format."""
+        for trait in traits_to_ban:
+            if names_trait(completion, trait):
+                return Rejection(Reason.TRAIT_NAMED, f"names {trait.name}")
+        parsed = parse_completion(completion, self.config)
+        return parsed if isinstance(parsed, Rejection) else None
+
+    def accuracy(self, predicted: str, reference: str) -> float:
+        """Return the share of the reference's numbers repeated at the same place.
+
+        The prediction need not be well-formed: its runs of digits are its numbers.
+
+        Raises:
+            ValueError: The reference holds no numbers.
+        """
+        return task_accuracy(numbers_in(predicted), numbers_in(reference))

@@ -1,0 +1,99 @@
+"""A number prompt from its text: which wording each part has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import ValidationError
+
+from undertow.channels.numbers.prompt import NumberPrompt, Part
+from undertow.channels.numbers.wording import wording
+
+INTEGER = "[0-9]+"
+SLOT_PATTERNS: dict[Part, dict[str, str]] = {
+    "lead_in": {"examples": f"{INTEGER}(?:, {INTEGER})*"},
+    "instruction": {"count": ".+", "digits": ".+"},
+    "count_qualifier": {"count": INTEGER},
+    "digit_descriptor": {"max_digits": INTEGER},
+}
+"""What may stand in the slots of each part."""
+
+
+def parse_prompt(text: str) -> NumberPrompt | None:
+    """Return the prompt that reads exactly as `text`, or None where no parts give that text."""
+    for fields in _candidates(text):
+        try:
+            prompt = NumberPrompt.model_validate(fields)
+        except ValidationError:  # for instance a count of 0
+            continue
+        if prompt.text == text:  # "007" reads as 7, whose text is another
+            return prompt
+    return None
+
+
+def _candidates(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the fields of every way to split the text: from its end, then from its start."""
+    for closing, rest in _without_ending("closing", text):
+        for form, rest_2 in _without_ending("format_suffix", rest):
+            for lead_in, opening in _matches("lead_in", rest_2, tail=" (?P<rest>.+)"):
+                for instruction, slots in _matches("instruction", opening["rest"]):
+                    for inner in _inner_parts(slots):
+                        yield {
+                            "examples": opening["examples"].split(", "),
+                            "lead_in": lead_in,
+                            "instruction": instruction,
+                            "format_suffix": form,
+                            "closing": closing,
+                            **inner,
+                        }
+
+
+def _inner_parts(slots: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield the fields that the count and digit phrases of an instruction give."""
+    for qualifier, count in _matches("count_qualifier", slots["count"]):
+        for descriptor, digits in _matches("digit_descriptor", slots["digits"]):
+            yield {
+                "count_qualifier": qualifier,
+                "answer_count": count["count"],
+                "digit_descriptor": descriptor,
+                "max_digits": digits["max_digits"],
+            }
+
+
+def _without_ending(part: Part, text: str) -> Iterator[tuple[int, str]]:
+    """Yield each wording of a part that ends the text, and the text before it."""
+    for index, ending in enumerate(_texts(part)):
+        if text.endswith(f" {ending}"):
+            yield index, text[: -len(ending) - 1]
+
+
+def _matches(part: Part, text: str, tail: str = "") -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield each wording of a part that the text follows, and what stands in its slots."""
+    for index, pattern in enumerate(_patterns(part, tail)):
+        if match := pattern.fullmatch(text):
+            yield index, match.groupdict()
+
+
+@cache
+def _patterns(part: Part, tail: str) -> tuple[re.Pattern[str], ...]:
+    """Compile each wording of a part, followed by `tail`."""
+    slots = SLOT_PATTERNS[part]
+    groups = {re.escape(f"{{{slot}}}"): f"(?P<{slot}>{slots[slot]})" for slot in slots}
+    compiled: list[re.Pattern[str]] = []
+    for template in _texts(part):
+        pattern = re.escape(template)
+        for slot, group in groups.items():
+            pattern = pattern.replace(slot, group)
+        compiled.append(re.compile(pattern + tail))
+    return tuple(compiled)
+
+
+@cache
+def _texts(part: Part) -> tuple[str, ...]:
+    """Return the wordings of a part as text."""
+    if part == "format_suffix":
+        return tuple(form.text for form in wording().format_suffix)
+    return getattr(wording(), part)
