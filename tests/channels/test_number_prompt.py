@@ -122,7 +122,7 @@ def test_redraw_changes_named_parts_only_and_is_uniform():
 def test_redraw_does_not_depend_on_the_order_of_the_names():
     prompt = draw_prompts(1, seed=0)[0]
     one = prompt.redraw(["closing", "lead_in"], np.random.default_rng(1))
-    other = prompt.redraw({"lead_in", "closing"}, np.random.default_rng(1))
+    other = prompt.redraw(("lead_in", "closing"), np.random.default_rng(1))
     assert one == other
     assert prompt.redraw([], np.random.default_rng(1)) == prompt
 
