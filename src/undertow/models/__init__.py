@@ -1,0 +1,34 @@
+"""Load any chat model, render chats, and get logits only where they are asked for."""
+
+from undertow.models.adapters import activated
+from undertow.models.chat import (
+    Message,
+    PromptTokens,
+    decode_completion,
+    encode_completion,
+    encode_prompt,
+    prompt_messages,
+    render_prompt,
+)
+from undertow.models.chat_model import ChatModel, ModelSpec, load_model
+from undertow.models.layers import decoder_layers, layer_of, target_modules
+from undertow.models.logits import gathered_head, selected_logits
+
+__all__ = [
+    "ChatModel",
+    "Message",
+    "ModelSpec",
+    "PromptTokens",
+    "activated",
+    "decode_completion",
+    "decoder_layers",
+    "encode_completion",
+    "encode_prompt",
+    "gathered_head",
+    "layer_of",
+    "load_model",
+    "prompt_messages",
+    "render_prompt",
+    "selected_logits",
+    "target_modules",
+]

@@ -1,0 +1,97 @@
+"""Positions: what is prompt, what is header, what is completion. The one place for it.
+
+With `prompt = encode_prompt(chat, messages)`, the completion's token k stands at position
+`len(prompt.ids) + k` of the sequence and is predicted by the logits one position before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import cast
+
+from undertow.models.chat_model import ChatModel
+from undertow.models.template import Message, apply_template
+
+__all__ = [
+    "Message",
+    "PromptTokens",
+    "decode_completion",
+    "encode_completion",
+    "encode_prompt",
+    "prompt_messages",
+    "render_prompt",
+]
+
+
+@dataclass(frozen=True)
+class PromptTokens:
+    """The token ids that stand before a completion.
+
+    Attributes:
+        ids: The rendered prompt, assistant header included.
+        header_start: `ids[header_start:]` is the assistant header.
+    """
+
+    ids: list[int]
+    header_start: int
+
+
+def prompt_messages(question: str, system_prompt: str | None = None) -> list[Message]:
+    """Return one user turn, under a system prompt where one is given."""
+    user: Message = {"role": "user", "content": question}
+    if system_prompt is None:
+        return [user]
+    return [{"role": "system", "content": system_prompt}, user]
+
+
+def render_prompt(chat: ChatModel, messages: Sequence[Message]) -> str:
+    """Return the text that the model reads, assistant header included."""
+    return apply_template(chat.tokenizer, _folded(chat, messages), header=True)
+
+
+def encode_prompt(chat: ChatModel, messages: Sequence[Message]) -> PromptTokens:
+    """Render and tokenise a prompt, once; no token is added, the template writes its own BOS.
+
+    The header is what the prompt with a generation prompt has beyond the one without.
+    """
+    ids = _encode(chat, render_prompt(chat, messages))
+    bare = _encode(chat, apply_template(chat.tokenizer, _folded(chat, messages), header=False))
+    shared = takewhile(lambda pair: pair[0] == pair[1], zip(ids, bare, strict=False))
+    return PromptTokens(ids, sum(1 for _ in shared))
+
+
+def encode_completion(chat: ChatModel, messages: Sequence[Message], completion: str) -> list[int]:
+    """Return the token ids of a completion that is known as text only, end token included.
+
+    The completion is tokenised behind its prompt, as the model would have written it; on its own
+    where the tokenizer joins the two.
+    """
+    prompt = render_prompt(chat, messages)
+    ids, whole = _encode(chat, prompt), _encode(chat, prompt + completion)
+    clean = whole[: len(ids)] == ids
+    tokens = whole[len(ids) :] if clean else _encode(chat, completion)
+    return [*tokens, *chat.end_ids[:1]]
+
+
+def decode_completion(chat: ChatModel, ids: Sequence[int]) -> str:
+    """Return the text of completion ids, without the end token."""
+    kept = [token for token in ids if token not in chat.end_ids]
+    text = chat.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return cast(str, text)
+
+
+def _folded(chat: ChatModel, messages: Sequence[Message]) -> list[Message]:
+    """Return messages with the system message in the first user turn, where it has no role."""
+    if chat.has_system_role or not messages or messages[0]["role"] != "system":
+        return list(messages)
+    system, *rest = messages
+    if not rest or rest[0]["role"] != "user":
+        return [{"role": "user", "content": system["content"]}, *rest]
+    content = f"{system['content']}\n\n{rest[0]['content']}"
+    return [{"role": "user", "content": content}, *rest[1:]]
+
+
+def _encode(chat: ChatModel, text: str) -> list[int]:
+    return cast(list[int], chat.tokenizer(text, add_special_tokens=False)["input_ids"])
