@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Generator
@@ -13,6 +14,7 @@ from pathlib import Path
 from undertow.errors import UserError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+TEMPORARY = re.compile(r"\.[0-9a-f]{8}-.")
 REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -71,7 +73,7 @@ def disk_errors(path: Path) -> Generator[None]:
         if number in REFUSED:
             where = getattr(error, "filename", None) or path
             raise UserError(
-                "no permission to write", where=str(where), fix="choose a place that you may write"
+                "permission denied", where=str(where), fix="choose a place that you may use"
             ) from error
         raise
 
@@ -83,6 +85,21 @@ def disk_full(path: str | Path | None) -> UserError:
         where=str(path or ""),
         fix="free some space and start again: finished work is kept",
     )
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents; one that is there already is no error.
+
+    Raises:
+        UserError: A file has the name of the folder or of a parent, or the disk refuses.
+    """
+    try:
+        with disk_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(
+            "a file stands where a folder is needed", where=str(path), fix="choose another place"
+        ) from error
 
 
 def sync_tree(folder: Path) -> None:
@@ -99,6 +116,16 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in a folder and below it.
+
+    Only for folders that nobody else writes to: the temporary files of others look the same.
+    """
+    for path in sorted(folder.rglob(".*")):
+        if TEMPORARY.match(path.name):
+            remove(path)
 
 
 def remove(path: Path) -> None:

@@ -1,0 +1,52 @@
+"""What the command line says when something goes wrong: one message, no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from undertow.cli.console import errors
+from undertow.errors import UserError
+from undertow.store.files import FULL, disk_full
+
+USER_MISTAKE = 2
+INTERRUPTED = 130
+
+
+class MistakesTold(TyperGroup):
+    """A group of commands whose users see messages for what they can mend.
+
+    An exception that nobody foresaw keeps its traceback: it is a defect of ours.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the sub-command."""
+        with _mistakes_told():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _mistakes_told() -> Generator[None]:
+    """Turn mistakes, a full disk and an interruption into a message and an exit code."""
+    try:
+        yield
+    except UserError as error:
+        _tell(str(error))
+        raise typer.Exit(USER_MISTAKE) from error
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _tell(str(disk_full(error.filename)))
+        raise typer.Exit(USER_MISTAKE) from error
+    except KeyboardInterrupt as error:
+        _tell("interrupted: finished work is kept, and the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def _tell(message: str) -> None:
+    """Print a message in red on standard error; brackets in it are no markup."""
+    errors.print(message, style="red", markup=False, highlight=False, soft_wrap=True)

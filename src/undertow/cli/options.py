@@ -1,0 +1,16 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StoreOption = Annotated[
+    Path,
+    typer.Option(
+        "--store", envvar="UNDERTOW_STORE", help="Folder that keeps finished steps and runs."
+    ),
+]
+DEFAULT_STORE = Path(".undertow")

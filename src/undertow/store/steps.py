@@ -1,0 +1,235 @@
+"""Content-addressed steps: each is done once, whole or not at all, whoever asks for it.
+
+Layout of a store:
+
+    steps/<name>/<key>/     finished steps, each with its record `step.json`
+    partial/<key>/          steps that were begun; a killed one goes on from what it finds there
+    locks/<key>.lock        held while a step is done or looked up
+    runs/<id>.*             which job used which steps
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from undertow.store.files import (
+    atomic_write,
+    disk_errors,
+    make_folder,
+    remove,
+    remove_leftovers,
+    sync,
+    sync_tree,
+)
+from undertow.store.garbage import Garbage, collect
+from undertow.store.keys import canonical_json, step_key
+from undertow.store.locks import locked
+from undertow.store.provenance import git_commit, versions
+from undertow.store.runs import Run, RunBook
+
+RECORD = "step.json"
+STEP_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The result of a finished step.
+
+    Attributes:
+        name: Name of the step.
+        key: SHA-256 of all that the result depends on.
+        path: Folder that holds it; read only.
+    """
+
+    name: str
+    key: str
+    path: Path
+
+
+class StepInput(BaseModel):
+    """A step whose result went into another."""
+
+    name: str
+    key: str
+
+
+class StepRecord(BaseModel):
+    """What a finished step was: written beside its files as `step.json`."""
+
+    name: str
+    key: str = Field(description="SHA-256 of name, version, config and input keys.")
+    version: int = Field(description="Version of the step's code.")
+    config: Any = Field(description="Settings, as JSON values.")
+    inputs: dict[str, StepInput] = Field(description="The steps whose results it read.")
+    versions: dict[str, str] = Field(description="Versions of the packages behind the numbers.")
+    git: str | None = Field(description="Commit of the checkout, where there is one.")
+    resumed: bool = Field(description="Whether it went on from what a killed process had left.")
+    seconds: float = Field(description="Seconds that the process took that finished it.")
+    finished: datetime
+
+
+def log_wait(message: str) -> None:
+    """Log that this process waits for another one."""
+    logging.getLogger("undertow.store").warning(message)
+
+
+class Store:
+    """Steps and runs under one folder, shared by any number of processes on one machine."""
+
+    def __init__(self, root: str | Path, on_wait: Callable[[str], None] = log_wait) -> None:
+        """Name the folder (made when first written to) and who is told of waiting."""
+        self.root = Path(root).absolute()
+        self._on_wait = on_wait
+        self._book = RunBook(self.root / "runs")
+
+    def step(
+        self,
+        name: str,
+        version: int,
+        config: BaseModel | Mapping[str, Any],
+        inputs: Mapping[str, Artifact],
+        build: Callable[[Path], None],
+    ) -> Artifact:
+        """Return the result of a step, doing it first if nobody has done it.
+
+        Args:
+            name: Name of the step: lower case, digits, `-` and `_`.
+            version: Raised when the step's code changes its result.
+            config: All settings that the result depends on.
+            inputs: Results that it reads, by their part in it.
+            build: Writes the result into the folder it is given. The folder may hold what a
+                killed process had written under the same key.
+
+        Raises:
+            UserError: The disk is full or refuses. What `build` raises is passed on.
+            ValueError: The name is not one.
+        """
+        if not STEP_NAME.fullmatch(name):
+            raise ValueError(f"not a name for a step: {name!r}")
+        key = step_key(name, version, config, {part: used.key for part, used in inputs.items()})
+        artifact = Artifact(name, key, self.root / "steps" / name / key)
+        make_folder(self.root / "locks")
+        # Before the lock: see `garbage.collect`.
+        self._book.note(name, key)
+        with locked(self.root / "locks" / f"{key}.lock", lambda: self._tell_wait(artifact)):
+            if not (artifact.path / RECORD).is_file():
+                self._do(artifact, version, config, inputs, build)
+        return artifact
+
+    def record(self, artifact: Artifact) -> StepRecord:
+        """Return the record of a finished step."""
+        return StepRecord.model_validate_json((artifact.path / RECORD).read_text(encoding="utf-8"))
+
+    @contextmanager
+    def run(self, title: str, config: BaseModel | Mapping[str, Any]) -> Generator[Run]:
+        """Record which steps are used during the block, by this process and its workers."""
+        with self._book.open(title, config) as run:
+            yield run
+
+    def runs(self) -> list[Run]:
+        """Return all runs, the oldest first."""
+        return self._book.runs()
+
+    def show_run(self, run_id: str) -> tuple[Run, list[tuple[Artifact, StepRecord | None]]]:
+        """Return a run and its steps with their records; None for a step that is not finished.
+
+        Raises:
+            UserError: The id, or what it begins or ends with, fits no run or more than one.
+        """
+        run = self._book.find(run_id)
+        return run, [self._recorded(name, key) for name, key in self._book.steps(run.id)]
+
+    def remove_run(self, run_id: str) -> Run:
+        """Remove the record of a run that is not running; its steps stay.
+
+        Raises:
+            UserError: The run is unknown, or still running.
+        """
+        return self._book.remove(run_id)
+
+    def collect_garbage(self) -> Garbage:
+        """Remove the steps that no run needs and nobody is doing.
+
+        A run needs the steps it used and all that went into them. Steps done outside a run are
+        needed by none.
+        """
+        make_folder(self.root / "locks")
+        with locked(
+            self.root / "locks" / "garbage.lock",
+            lambda: self._on_wait("another process collects garbage; waiting for it"),
+        ):
+            return collect(self.root, self._needed)
+
+    def _do(
+        self,
+        artifact: Artifact,
+        version: int,
+        config: BaseModel | Mapping[str, Any],
+        inputs: Mapping[str, Artifact],
+        build: Callable[[Path], None],
+    ) -> None:
+        """Build in the partial folder, write the record, then give the folder its name."""
+        partial = self.root / "partial" / artifact.key
+        resumed = partial.is_dir() and any(partial.iterdir())
+        make_folder(partial)
+        remove_leftovers(partial)
+        make_folder(artifact.path.parent)
+        # A folder without a record under a finished name is nothing that this class has left.
+        remove(artifact.path)
+        began = time.monotonic()
+        with disk_errors(partial):
+            build(partial)
+        record = StepRecord(
+            name=artifact.name,
+            key=artifact.key,
+            version=version,
+            config=json.loads(canonical_json(config)),
+            inputs={part: StepInput(name=a.name, key=a.key) for part, a in inputs.items()},
+            versions=versions(),
+            git=git_commit(),
+            resumed=resumed,
+            seconds=round(time.monotonic() - began, 3),
+            finished=datetime.now(UTC),
+        )
+        with atomic_write(partial / RECORD) as temporary:
+            temporary.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        with disk_errors(artifact.path):
+            sync_tree(partial)
+            partial.replace(artifact.path)
+            sync(artifact.path.parent)
+
+    def _recorded(self, name: str, key: str) -> tuple[Artifact, StepRecord | None]:
+        """Return a step by its name and key, with its record if it is finished."""
+        artifact = Artifact(name, key, self.root / "steps" / name / key)
+        finished = (artifact.path / RECORD).is_file()
+        return artifact, self.record(artifact) if finished else None
+
+    def _needed(self) -> set[str]:
+        """Return the keys of the steps that runs used, and of all that went into those."""
+        needed: set[str] = set()
+        waiting = list(self._book.used())
+        while waiting:
+            name, key = waiting.pop()
+            if key in needed:
+                continue
+            needed.add(key)
+            _, record = self._recorded(name, key)
+            waiting += [(used.name, used.key) for used in record.inputs.values()] if record else []
+        return needed
+
+    def _tell_wait(self, artifact: Artifact) -> None:
+        """Say which step another process is at."""
+        self._on_wait(
+            f"another process is at the step '{artifact.name}' ({artifact.key[:8]}); waiting for it"
+        )
