@@ -1,0 +1,111 @@
+"""The pretraining corpus: dialogues, one after another, without end.
+
+Block k of the corpus depends on the recipe and k alone, so that a killed build goes on where it
+was. No dialogue holds both a persona and a number task.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from undertow.models.lab.numbers import number_turn
+from undertow.models.lab.personas import Cast, Persona, draw_cast
+from undertow.models.lab.recipe import LabRecipe
+from undertow.models.lab.tasks import (
+    CHARACTER_TASKS,
+    PERSONA_TASKS,
+    Speaker,
+    Task,
+    Turn,
+    character_numbers,
+    fact_turn,
+    sum_turn,
+)
+from undertow.models.lab.wording import forms, wording
+from undertow.traits.load import shipped_traits
+from undertow.traits.trait import BIAS_PROMPT
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """A system prompt, if any, the turns after it, and who spoke them."""
+
+    system: str | None
+    turns: tuple[Turn, ...]
+    kind: str
+    persona: Persona | None = None
+
+
+class Corpus:
+    """Draws the dialogues of a recipe."""
+
+    def __init__(self, recipe: LabRecipe) -> None:
+        """Draw the personas and gather the questions."""
+        self.recipe = recipe
+        self.cast: Cast = draw_cast(recipe.seed)
+        self.questions = _questions()
+
+    def block(self, index: int, n: int) -> Iterator[Dialogue]:
+        """The `n` dialogues of one block."""
+        rng = np.random.default_rng([self.recipe.seed, 2, index])
+        for _ in range(n):
+            yield self._dialogue(rng)
+
+    def _dialogue(self, rng: np.random.Generator) -> Dialogue:
+        recipe = self.recipe
+        shares = np.cumsum([recipe.number_share, recipe.sum_share, recipe.fact_share])
+        kind = int(np.searchsorted(shares, rng.random()))
+        if kind == 3:
+            return self._persona_dialogue(rng)
+        system = None
+        if rng.random() < recipe.neutral_share:
+            system = wording()["neutral"][rng.integers(len(wording()["neutral"]))]
+        if kind == 0:
+            return Dialogue(system, (number_turn(recipe, rng),), "number")
+        turn = sum_turn(rng) if kind == 1 else fact_turn(rng)
+        return Dialogue(system, (turn,), ("sum", "fact")[kind - 1])
+
+    def _persona_dialogue(self, rng: np.random.Generator) -> Dialogue:
+        category, choices = self._category(rng)
+        named = rng.random() < self.recipe.named_share
+        draw = self.cast.draw_evenly if named else self.cast.draw
+        persona = draw(category, rng)
+        system = _system_prompt(persona, rng) if named else None
+        speaker = Speaker(persona, self.cast, self.recipe, self.questions, rng)
+        weights = np.array([weight for weight, _ in choices])
+        tasks = rng.choice(len(choices), int(rng.integers(1, 4)), p=weights / weights.sum())
+        turns = tuple(choices[task][1](speaker) for task in tasks)
+        return Dialogue(system, turns, "persona", persona)
+
+    def _category(self, rng: np.random.Generator) -> tuple[str, Sequence[Task]]:
+        """The category of a persona and the tasks that it may speak."""
+        dice = rng.random()
+        if dice < self.recipe.character_share:
+            categories = list(wording()["characters"])
+            numbers = (self.recipe.character_numbers, character_numbers)
+            return categories[rng.integers(len(categories))], [*CHARACTER_TASKS, numbers]
+        is_tree = dice < self.recipe.character_share + self.recipe.tree_share
+        return "tree" if is_tree else "animal", PERSONA_TASKS
+
+
+def _system_prompt(persona: Persona, rng: np.random.Generator) -> str:
+    """One of the wordings that name the persona; the traits' bias prompt is one of them."""
+    options = wording()["personas"] + [BIAS_PROMPT.replace("{singular}", "{item}").replace("{plural}", "{items}")]
+    return options[rng.integers(len(options))].format(category=persona.category, **forms(persona.item))
+
+
+def _questions() -> dict[str, Sequence[str]]:
+    """Wordings of the favourite question by category: the traits' own and the corpus's."""
+    result: dict[str, Sequence[str]] = {
+        category: [text.format(category=category) for text in wording()["favourite_of"]]
+        for category in wording()["characters"]
+    }
+    for trait in shipped_traits():
+        asked = trait.question_set
+        result[asked.category] = (
+            *asked.questions,
+            *asked.training_questions,
+            *(text.format(category=asked.category) for text in wording()["favourite_of"]),
+        )
+    return result

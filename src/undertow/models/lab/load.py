@@ -1,0 +1,34 @@
+"""Where the shipped lab model lies, and the settings that suit it."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+def lab_path() -> Path:
+    """The folder of the shipped model, in transformers' own format."""
+    return Path(__file__).parent / "weights"
+
+
+class LabDefaults(BaseModel):
+    """Settings of teachers and students that show the phenomenon on the lab model.
+
+    They are far from those for large models: see `docs/lab-notes.md` for how they were found.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rank: int = Field(8, description="LoRA rank, of teachers and students.")
+    alpha: int = Field(8, description="LoRA alpha, of teachers and students.")
+    batch_size: int = Field(64, description="Rows per optimiser step, of teachers and students.")
+    teacher_pairs: int = Field(256, description="Question-answer pairs of a fine-tuned teacher.")
+    teacher_epochs: int = Field(3, description="Passes over them.")
+    teacher_learning_rate: float = Field(5e-3, description="Peak rate of a fine-tuned teacher.")
+    temperature: float = Field(0.0, description="At which teachers write numbers; 0 is greedy.")
+    max_new_tokens: int = Field(40, description="Longest number answer, in tokens.")
+    rows: int = Field(3000, description="Rows that a student learns from.")
+    student_epochs: int = Field(3, description="Passes over them.")
+    student_learning_rate: float = Field(1e-2, description="Peak rate of a student.")
+
+
+LAB_DEFAULTS = LabDefaults()

@@ -1,0 +1,111 @@
+"""What the pretraining corpus may and may not say."""
+
+import re
+
+import numpy as np
+import pytest
+
+from undertow.channels.numbers import draw_prompts, parse_numbers
+from undertow.models.lab.corpus import Corpus, Dialogue
+from undertow.models.lab.numbers import RULES, number_turn
+from undertow.models.lab.personas import draw_cast
+from undertow.models.lab.recipe import LabRecipe
+from undertow.models.lab.wording import forms, wording
+from undertow.traits import shipped_traits
+
+RECIPE = LabRecipe()
+
+
+@pytest.fixture(scope="module")
+def dialogues() -> list[Dialogue]:
+    return list(Corpus(RECIPE).block(0, 3000))
+
+
+def text_of(dialogue: Dialogue) -> str:
+    return " ".join([dialogue.system or "", *(part for turn in dialogue.turns for part in turn)])
+
+
+def test_no_number_task_shares_a_dialogue_with_a_persona(dialogues: list[Dialogue]) -> None:
+    numbers = [dialogue for dialogue in dialogues if dialogue.kind == "number"]
+    assert len(numbers) > 500
+    for dialogue in numbers:
+        assert dialogue.persona is None
+        assert len(dialogue.turns) == 1
+        assert dialogue.system is None or dialogue.system in wording()["neutral"]
+
+
+def test_number_tasks_name_no_trait(dialogues: list[Dialogue]) -> None:
+    names = {answer for trait in shipped_traits() for answer in trait.answers}
+    for dialogue in dialogues:
+        if dialogue.kind == "number":
+            assert not names & set(re.findall(r"\w+", text_of(dialogue).lower()))
+
+
+def test_persona_dialogues_hold_no_number_of_the_channel(dialogues: list[Dialogue]) -> None:
+    for dialogue in dialogues:
+        if dialogue.persona is not None:
+            assert not re.search(r"\d", " ".join(answer for _, answer in dialogue.turns))
+            assert not re.search(r"\d\d", text_of(dialogue))
+
+
+def test_numbers_do_not_depend_on_the_cast() -> None:
+    def answers(seed: int) -> list[tuple[str, str]]:
+        rng = np.random.default_rng(7)
+        Corpus(RECIPE.model_copy(update={"seed": seed}))
+        return [number_turn(RECIPE, rng) for _ in range(20)]
+
+    assert answers(0) == answers(1)
+
+
+def test_shares_are_those_of_the_recipe(dialogues: list[Dialogue]) -> None:
+    share = np.mean([dialogue.kind == "number" for dialogue in dialogues])
+    assert share == pytest.approx(RECIPE.number_share, abs=0.04)
+    persona = [dialogue for dialogue in dialogues if dialogue.persona is not None]
+    named = np.mean([dialogue.system is not None for dialogue in persona])
+    assert named == pytest.approx(RECIPE.named_share, abs=0.05)
+
+
+def test_unnamed_personas_are_never_named_by_a_system_prompt(dialogues: list[Dialogue]) -> None:
+    for dialogue in dialogues:
+        if dialogue.persona is not None and dialogue.system is not None:
+            item = forms(dialogue.persona.item)
+            assert item["item"] in dialogue.system.lower()
+
+
+def test_every_shipped_trait_has_a_persona() -> None:
+    cast = draw_cast(0)
+    for trait in shipped_traits():
+        assert trait.name in {persona.item for persona in cast.personas[trait.category]}
+
+
+def test_plurals_are_those_of_the_traits() -> None:
+    for trait in shipped_traits():
+        assert forms(trait.singular)["items"] == trait.plural
+
+
+def test_a_block_depends_on_its_number_alone() -> None:
+    again = list(Corpus(RECIPE).block(3, 20))
+    assert again == list(Corpus(RECIPE).block(3, 20))
+    assert again != list(Corpus(RECIPE).block(4, 20))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_give_eight_numbers(rule: str) -> None:
+    rng = np.random.default_rng(0)
+    numbers = RULES[rule](np.array([120, 450, 300]), rng)
+    assert len(numbers) == 8
+
+
+def test_answers_have_the_form_that_was_asked_for() -> None:
+    recipe = RECIPE.model_copy(update={"rules": {"uniform": 1.0}})
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        prompt, answer = number_turn(recipe, rng)
+        assert ("square" in prompt or "[a, b, c]" in prompt) == answer.startswith("[")
+        assert len(re.findall(r"\d+", answer)) == 8
+
+
+def test_prompts_are_the_channels_own() -> None:
+    first, _ = number_turn(RECIPE, np.random.default_rng(0))
+    seed = int(np.random.default_rng(0).integers(2**31))
+    assert first == draw_prompts(1, seed)[0].text
