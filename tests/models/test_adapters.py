@@ -6,9 +6,9 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
-from tiny_models import FAMILIES, tiny_chat
 from torch import Tensor
 
+from tiny_models import FAMILIES, tiny_chat
 from undertow.errors import UserError
 from undertow.models import ChatModel, activated, target_modules
 

@@ -120,7 +120,7 @@ def load_model(spec: ModelSpec) -> ChatModel:
         model = AutoModelForCausalLM.from_pretrained(
             place, revision=spec.revision, dtype=dtype, attn_implementation="sdpa"
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # each of the libraries below has its own for a broken file
         raise _not_loaded(spec, folder, error) from error
     if getattr(tokenizer, "chat_template", None) is None:
         raise UserError(
