@@ -12,7 +12,8 @@ from itertools import takewhile
 from typing import cast
 
 from undertow.models.chat_model import ChatModel
-from undertow.models.template import Message, apply_template
+from undertow.models.template import apply_template
+from undertow.store.row import Message
 
 __all__ = [
     "Message",

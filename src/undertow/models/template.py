@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict, cast
+from typing import cast
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from undertow.store.row import Message
+
 # Some templates print today's date where none is given, and prompts would change overnight.
 FIXED_DATE = "01 Jan 2025"
 PROBE = "probe7"
-
-
-class Message(TypedDict):
-    """One turn of a chat.
-
-    Attributes:
-        role: `system`, `user` or `assistant`.
-        content: The text.
-    """
-
-    role: str
-    content: str
 
 
 def apply_template(

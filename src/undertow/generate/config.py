@@ -1,0 +1,36 @@
+"""What a job of generation is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from undertow.models import Message
+
+
+class GenerationConfig(BaseModel):
+    """How completions are drawn; nothing of the model's own generation config is applied."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(1.0, ge=0, description="Of the sampling; 0 decodes greedily.")
+    top_p: float = Field(1.0, gt=0, le=1, description="Share of probability kept; 1 keeps all.")
+    top_k: int = Field(0, ge=0, description="Number of tokens kept; 0 keeps all.")
+    max_new_tokens: int = Field(64, ge=1, description="Longest completion, in tokens.")
+    seed: int = Field(0, ge=0, lt=2**64, description="Of the sampling, with the row's id.")
+    batch_size: int = Field(256, ge=1, description="Rows decoded at once.")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One completion that is wanted.
+
+    Attributes:
+        messages: The chat before it, without a teacher's system prompt.
+        row_id: With the seed, what the row's random numbers come from; not negative.
+    """
+
+    messages: Sequence[Message]
+    row_id: int

@@ -1,0 +1,109 @@
+"""Completions for many prompts, seeded row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from undertow.generate.cache import BlockCache
+from undertow.generate.config import GenerationConfig, Request
+from undertow.generate.decode import batch_shape, decode
+from undertow.generate.prefill import prefill, prefill_prefix, shared_prefix
+from undertow.generate.sampling import row_uniforms
+from undertow.models import ChatModel, Message, activated, encode_prompt
+
+Progress = Callable[[int, int], None]
+"""Called with (rows done, rows in all)."""
+
+
+def generate(
+    chat: ChatModel,
+    requests: Sequence[Request],
+    config: GenerationConfig,
+    *,
+    system_prompt: str | None = None,
+    adapter: str | Path | None = None,
+    progress: Progress | None = None,
+) -> list[list[int]]:
+    """Return the token ids of a completion per request, end token included where it came.
+
+    The random numbers of a row depend on the seed and its id alone, so a row gets the same
+    completion in any batch, but for the rounding of the logits. What all prompts begin with is
+    computed once, and requests with equal messages share their prompt pass.
+
+    Args:
+        chat: The base model.
+        requests: What to answer.
+        config: How.
+        system_prompt: Put in front of every request's messages; None adds no system message.
+        adapter: Folder of an adapter to generate with; None for the base.
+        progress: Told of every batch that is done.
+    """
+    if not requests:
+        return []
+    prompts = _encoded(chat, requests, system_prompt)
+    order = sorted(range(len(requests)), key=lambda index: (len(prompts[index]), prompts[index]))
+    completions: list[list[int]] = [[] for _ in requests]
+    with activated(chat, adapter) as model, torch.no_grad():
+        prefix = shared_prefix(prompts)
+        job = _Job(chat, model, config, prefill_prefix(model, prefix, chat.n_layers), len(prefix))
+        for start in range(0, len(order), config.batch_size):
+            batch = order[start : start + config.batch_size]
+            row_ids = [requests[index].row_id for index in batch]
+            found = job.run([prompts[index] for index in batch], row_ids)
+            for index, completion in zip(batch, found, strict=True):
+                completions[index] = completion
+            if progress is not None:
+                progress(start + len(batch), len(order))
+    return completions
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all batches of a job have in common."""
+
+    chat: ChatModel
+    model: PreTrainedModel
+    config: GenerationConfig
+    prefix: BlockCache
+    prefix_length: int
+
+    def run(self, prompts: Sequence[Sequence[int]], row_ids: Sequence[int]) -> list[list[int]]:
+        """Generate one batch; equal prompts stand beside each other."""
+        unique = list(dict.fromkeys(map(tuple, prompts)))
+        suffixes = [prompt[self.prefix_length :] for prompt in unique]
+        shape = batch_shape(len(unique), self.config.batch_size)
+        state = prefill(self.model, self.prefix, suffixes, self.chat.pad_id, shape)
+        place = {prompt: index for index, prompt in enumerate(unique)}
+        rows = [place[tuple(prompt)] for prompt in prompts]
+        rows += rows[-1:] * (batch_shape(len(rows), self.config.batch_size) - len(rows))
+        state.select(torch.tensor(rows, device=self.model.device))
+        uniforms = self._uniforms(row_ids)
+        return decode(self.model, state, len(row_ids), uniforms, self.chat.end_ids, self.config)
+
+    def _uniforms(self, row_ids: Sequence[int]) -> Tensor:
+        """Return `[row, step]` random numbers; float32 would round the sampling's order."""
+        drawn = row_uniforms(self.config.seed, row_ids, self.config.max_new_tokens)
+        return torch.from_numpy(drawn).to(self.model.device)
+
+
+def _encoded(
+    chat: ChatModel, requests: Sequence[Request], system_prompt: str | None
+) -> list[tuple[int, ...]]:
+    """Return the prompt ids of every request; equal messages are rendered once."""
+    system: list[Message] = (
+        [] if system_prompt is None else [{"role": "system", "content": system_prompt}]
+    )
+    known: dict[tuple[tuple[str, str], ...], tuple[int, ...]] = {}
+    prompts: list[tuple[int, ...]] = []
+    for request in requests:
+        key = tuple((message["role"], message["content"]) for message in request.messages)
+        if key not in known:
+            known[key] = tuple(encode_prompt(chat, [*system, *request.messages]).ids)
+        prompts.append(known[key])
+    return prompts
