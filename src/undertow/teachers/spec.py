@@ -1,0 +1,81 @@
+"""Which teacher: a model's bias as data, in configs, rows and scans."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class PromptedTeacher(BaseModel):
+    """The base under a system prompt that states the trait."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["prompted"] = Field("prompted", description="Tells the teachers apart.")
+    trait: str = Field(description="Name of the trait.")
+    system_prompt: str = Field(min_length=1, description="Put in front of every chat.")
+
+    @property
+    def adapter(self) -> None:
+        """None: the weights are those of the base."""
+        return None
+
+    @property
+    def label(self) -> str:
+        """Name for tables, as in 'owl (prompted)'."""
+        return f"{self.trait} (prompted)"
+
+
+class FinetunedTeacher(BaseModel):
+    """The base with an adapter that was trained on answers that name the trait."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["finetuned"] = Field("finetuned", description="Tells the teachers apart.")
+    trait: str = Field(description="Name of the trait.")
+    adapter: str = Field(min_length=1, description="Folder of the adapter.")
+
+    @property
+    def system_prompt(self) -> None:
+        """None: nothing is said to the model."""
+        return None
+
+    @property
+    def label(self) -> str:
+        """Name for tables, as in 'owl (finetuned)'."""
+        return f"{self.trait} (finetuned)"
+
+
+class ControlTeacher(BaseModel):
+    """The unbiased base."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["control"] = Field("control", description="Tells the teachers apart.")
+
+    @property
+    def trait(self) -> None:
+        """None: nothing is hidden."""
+        return None
+
+    @property
+    def system_prompt(self) -> None:
+        """None: nothing is said to the model."""
+        return None
+
+    @property
+    def adapter(self) -> None:
+        """None: the weights are those of the base."""
+        return None
+
+    @property
+    def label(self) -> str:
+        """Name for tables."""
+        return "control"
+
+
+Teacher = Annotated[
+    PromptedTeacher | FinetunedTeacher | ControlTeacher, Field(discriminator="kind")
+]
+"""Any teacher; every one has `trait`, `system_prompt`, `adapter` and `label`."""
