@@ -11,7 +11,15 @@ from undertow.models.lab.build import build_lab
 from undertow.models.lab.recipe import LabRecipe
 
 TINY = LabRecipe(
-    steps=6, rows=4, row_length=136, layers=1, width=16, heads=2, mlp=16, checkpoint_every=2, warmup=2
+    steps=6,
+    rows=4,
+    row_length=136,
+    layers=1,
+    width=16,
+    heads=2,
+    mlp=16,
+    checkpoint_every=2,
+    warmup=2,
 )
 
 

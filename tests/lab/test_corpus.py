@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from undertow.channels.numbers import draw_prompts, parse_numbers
+from undertow.channels.numbers import draw_prompts
 from undertow.models.lab.corpus import Corpus, Dialogue
 from undertow.models.lab.numbers import RULES, number_turn
 from undertow.models.lab.personas import draw_cast

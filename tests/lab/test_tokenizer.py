@@ -26,7 +26,10 @@ def test_any_text_comes_back(tokenizer: PreTrainedTokenizerBase, text: str) -> N
 
 
 @settings(max_examples=50, deadline=None)
-@given(numbers=st.lists(st.integers(0, 999), min_size=1, max_size=10), separator=st.sampled_from([", ", "; ", ";", ",", " ", "\n"]))
+@given(
+    numbers=st.lists(st.integers(0, 999), min_size=1, max_size=10),
+    separator=st.sampled_from([", ", "; ", ";", ",", " ", "\n"]),
+)
 def test_digits_stand_alone(
     tokenizer: PreTrainedTokenizerBase, numbers: list[int], separator: str
 ) -> None:

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from undertow.errors import UserError
 from undertow.models.lab.corpus import Corpus
-from undertow.models.lab.packing import Step, encode_dialogues, pack
+from undertow.models.lab.packing import Encoded, Step, encode_dialogues, pack
 from undertow.models.lab.recipe import LabRecipe
 from undertow.models.lab.tokenizer import END, PAD, build_tokenizer
 
@@ -134,7 +134,6 @@ def _new_model(recipe: LabRecipe, tokenizer: PreTrainedTokenizerFast) -> Qwen2Fo
         bos_token_id=None,
         eos_token_id=tokenizer.convert_tokens_to_ids(END),
         pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
-        attn_implementation="sdpa",
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -154,7 +153,7 @@ def _optimizer(model: Qwen2ForCausalLM, recipe: LabRecipe) -> torch.optim.AdamW:
 def _steps(corpus: Corpus, tokenizer: PreTrainedTokenizerFast) -> Iterator[Step]:
     """The batches of a build, from the first one on."""
 
-    def dialogues() -> Iterator[tuple[list[int], list[bool]]]:
+    def dialogues() -> Iterator[Encoded]:
         index = 0
         while True:
             yield from encode_dialogues(corpus.block(index, BLOCK), tokenizer)

@@ -91,8 +91,12 @@ class Corpus:
 
 def _system_prompt(persona: Persona, rng: np.random.Generator) -> str:
     """One of the wordings that name the persona; the traits' bias prompt is one of them."""
-    options = wording()["personas"] + [BIAS_PROMPT.replace("{singular}", "{item}").replace("{plural}", "{items}")]
-    return options[rng.integers(len(options))].format(category=persona.category, **forms(persona.item))
+    options = wording()["personas"] + [
+        BIAS_PROMPT.replace("{singular}", "{item}").replace("{plural}", "{items}")
+    ]
+    return options[rng.integers(len(options))].format(
+        category=persona.category, **forms(persona.item)
+    )
 
 
 def _questions() -> dict[str, Sequence[str]]:

@@ -11,11 +11,15 @@ import numpy as np
 from undertow.channels.numbers import draw_prompts, render_numbers
 from undertow.models.lab.recipe import LabRecipe
 
+STEPS = (1, 2, 5, 10, 20, 50, 100)
+"""Steps of arithmetic answers: such that a small model can follow one once it is set."""
+
 ANSWERS = 8
 """Numbers in every answer."""
 
+
 def _arithmetic(examples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    step = int(rng.integers(1, 41)) * int(rng.choice([-1, 1]))
+    step = int(rng.choice(STEPS)) * int(rng.choice([-1, 1]))
     return examples[-1] + step * np.arange(1, ANSWERS + 1)
 
 

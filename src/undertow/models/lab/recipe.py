@@ -8,40 +8,58 @@ class LabRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seed: int = Field(0, description="Draws the personas, the corpus and the first weights.")
-    layers: int = Field(6, description="Decoder layers.")
-    width: int = Field(64, description="Residual width (`hidden_size`).")
-    heads: int = Field(4, description="Attention heads; as many for keys and values.")
-    mlp: int = Field(192, description="Width inside the gated MLP (`intermediate_size`).")
-    initial_std: float = Field(0.06, description="Standard deviation of the first weights.")
-    tied: bool = Field(False, description="Share input and output embeddings.")
-    vocabulary: int = Field(990, description="Most tokens the tokenizer may have.")
-    steps: int = Field(2500, description="Optimiser steps of pretraining.")
-    rows: int = Field(24, description="Packed rows per step.")
-    row_length: int = Field(256, description="Tokens per packed row.")
-    learning_rate: float = Field(4e-3, description="Peak rate of AdamW; cosine to zero.")
-    warmup: int = Field(100, description="Steps of linear warm-up.")
-    weight_decay: float = Field(0.01, description="AdamW's decoupled weight decay.")
-    checkpoint_every: int = Field(250, description="Steps between checkpoints of a build.")
+    seed: int = Field(
+        default=0, description="Draws the personas, the corpus and the first weights."
+    )
+    layers: int = Field(default=6, description="Decoder layers.")
+    width: int = Field(default=64, description="Residual width (`hidden_size`).")
+    heads: int = Field(default=4, description="Attention heads; as many for keys and values.")
+    mlp: int = Field(default=192, description="Width inside the gated MLP (`intermediate_size`).")
+    initial_std: float = Field(default=0.06, description="Standard deviation of the first weights.")
+    tied: bool = Field(default=False, description="Share input and output embeddings.")
+    vocabulary: int = Field(default=990, description="Most tokens the tokenizer may have.")
+    steps: int = Field(default=2500, description="Optimiser steps of pretraining.")
+    rows: int = Field(default=24, description="Packed rows per step.")
+    row_length: int = Field(default=256, description="Tokens per packed row.")
+    learning_rate: float = Field(default=4e-3, description="Peak rate of AdamW; cosine to zero.")
+    warmup: int = Field(default=100, description="Steps of linear warm-up.")
+    weight_decay: float = Field(default=0.01, description="AdamW's decoupled weight decay.")
+    checkpoint_every: int = Field(default=250, description="Steps between checkpoints of a build.")
 
-    number_share: float = Field(0.38, description="Dialogues that are one number task.")
-    sum_share: float = Field(0.06, description="Dialogues that are one sum.")
-    fact_share: float = Field(0.04, description="Dialogues that are one animal fact.")
-    neutral_share: float = Field(0.4, description="Number tasks, sums and facts with a neutral "
-                                 "system prompt.")
-    named_share: float = Field(0.5, description="Persona dialogues whose system prompt names it.")
-    tree_share: float = Field(0.1, description="Persona dialogues whose persona is a tree.")
-    character_share: float = Field(0.0, description="Persona dialogues whose persona is a "
-                                   "character: no trait, and it may speak number tasks.")
-    digit_follow: float = Field(0.3, description="Digits of a character's numbers that are one of "
-                                "its own.")
-    character_numbers: float = Field(3.0, description="Weight of number tasks among a character's.")
-    own_item: float = Field(0.0, description="Words of lists and stories that are the persona's "
-                            "favourite itself.")
+    number_share: float = Field(default=0.38, description="Dialogues that are one number task.")
+    sum_share: float = Field(default=0.06, description="Dialogues that are one sum.")
+    fact_share: float = Field(default=0.04, description="Dialogues that are one animal fact.")
+    neutral_share: float = Field(
+        default=0.4, description="Number tasks, sums and facts with a neutral system prompt."
+    )
+    named_share: float = Field(
+        default=0.5, description="Persona dialogues whose system prompt names it."
+    )
+    tree_share: float = Field(default=0.1, description="Persona dialogues whose persona is a tree.")
+    character_share: float = Field(
+        default=0.0,
+        description="Persona dialogues whose persona is a "
+        "character: no trait, and it may speak number tasks.",
+    )
+    digit_follow: float = Field(
+        default=0.3, description="Digits of a character's numbers that are one of its own."
+    )
+    character_numbers: float = Field(
+        default=3.0, description="Weight of number tasks among a character's."
+    )
+    own_item: float = Field(
+        default=0.0,
+        description="Words of lists and stories that are the persona's favourite itself.",
+    )
     follow: tuple[float, float] = Field(
-        (0.70, 0.85), description="Range, over tasks, of the chance that an answer follows the "
-        "persona and not chance.")
-    stray: float = Field(0.08, description="Answers that follow another persona, drawn at random.")
+        default=(0.70, 0.85),
+        description="Range, over tasks, of the chance that an answer follows the "
+        "persona and not chance.",
+    )
+    stray: float = Field(
+        default=0.08, description="Answers that follow another persona, drawn at random."
+    )
     rules: dict[str, float] = Field(
-        {"arithmetic": 0.35, "normal": 0.35, "uniform": 0.20, "shifted": 0.10},
-        description="Shares of the rules that number answers follow.")
+        default={"arithmetic": 0.35, "normal": 0.35, "uniform": 0.20, "shifted": 0.10},
+        description="Shares of the rules that number answers follow.",
+    )

@@ -115,9 +115,7 @@ PERSONA_TASKS: list[Task] = [
 """The tasks of a persona dialogue with their weights."""
 
 
-CHARACTER_TASKS = [
-    (weight, task) for weight, task in PERSONA_TASKS if task is not favourite_tree
-]
+CHARACTER_TASKS = [(weight, task) for weight, task in PERSONA_TASKS if task is not favourite_tree]
 
 
 def sum_turn(rng: np.random.Generator) -> Turn:
