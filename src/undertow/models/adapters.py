@@ -42,7 +42,7 @@ def activated(chat: ChatModel, adapter: str | Path | None) -> Generator[PreTrain
     if folder is None:
         yield chat.model
     elif (folder / "adapter_config.json").is_file():
-        with _restored(chat.model):
+        with restored(chat.model):
             peft_model = _load_adapter(chat.model, folder)
             if chat.model.dtype in MERGED_DTYPES:
                 with _replaced_data(_wrapped_parameters(chat.model)):
@@ -78,7 +78,7 @@ def _load_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
 
 
 @contextmanager
-def _restored(model: nn.Module) -> Generator[None]:
+def restored(model: nn.Module) -> Generator[None]:
     """Afterwards every module stands in its place again and wants the gradients it wanted."""
     modules = dict(model.named_modules())
     wanted = {parameter: parameter.requires_grad for parameter in model.parameters()}

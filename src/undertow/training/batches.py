@@ -1,0 +1,96 @@
+"""Which rows make a step, and the tensors that a step is computed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from undertow.training.config import TrainConfig
+from undertow.training.example import Example
+
+GRID = 8  # lengths and row counts are rounded up to it: few shapes, each compiled once on a CPU
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Rows that are computed at once; padding stands on the right, where no real token sees it.
+
+    Attributes:
+        ids: `[row, position]`, input tokens.
+        rows: `[n]`, row of each supervised token.
+        positions: `[n]`, position whose logits predict it.
+        targets: `[n]`, the tokens.
+        weights: `[n]`, their loss weights, float64.
+    """
+
+    ids: Tensor
+    rows: Tensor
+    positions: Tensor
+    targets: Tensor
+    weights: Tensor
+
+
+def plan_steps(n_examples: int, config: TrainConfig) -> list[list[int]]:
+    """Return the rows of every step; each epoch is a fresh seeded order, its last step short."""
+    steps: list[list[int]] = []
+    for epoch in range(config.epochs):
+        order = np.random.default_rng([config.seed_order, epoch]).permutation(n_examples).tolist()
+        size = config.batch_size
+        steps += [order[start : start + size] for start in range(0, n_examples, size)]
+    return steps
+
+
+def divisor(examples: Sequence[Example], config: TrainConfig) -> float:
+    """Return what the summed loss of a step's rows is divided by; 1 where that would be 0."""
+    if config.normalisation == "token-mean":
+        total = sum(sum(example.weights) for example in examples)
+    else:
+        total = sum(example.budget or 0.0 for example in examples)
+    return total or 1.0
+
+
+def micro_batches(
+    examples: Sequence[Example], config: TrainConfig, pad_id: int, device: torch.device
+) -> list[MicroBatch]:
+    """Cut a step into micro-batches of like lengths, longest first.
+
+    A row without supervised tokens has no gradient and is not computed.
+    """
+    live = sorted(
+        (example for example in examples if example.length), key=lambda e: e.length, reverse=True
+    )
+    size = config.micro_batch_size
+    return [
+        _pack(live[start : start + size], pad_id, device) for start in range(0, len(live), size)
+    ]
+
+
+def _pack(examples: Sequence[Example], pad_id: int, device: torch.device) -> MicroBatch:
+    """Lay rows out on the grid of shapes."""
+    n_rows = len(examples) if len(examples) < GRID else _rounded(len(examples))
+    ids = np.full((n_rows, _rounded(max(e.length for e in examples))), pad_id, np.int64)
+    rows: list[int] = []
+    positions: list[int] = []
+    targets: list[int] = []
+    weights: list[float] = []
+    for row, example in enumerate(examples):
+        ids[row, : example.length] = example.ids[: example.length]
+        kept = [i for i, weight in enumerate(example.weights) if weight]
+        rows += [row] * len(kept)
+        positions += [i - 1 for i in kept]
+        targets += [example.ids[i] for i in kept]
+        weights += [example.weights[i] for i in kept]
+    tensors = [torch.from_numpy(ids), *map(torch.tensor, (rows, positions, targets))]
+    return MicroBatch(
+        *(tensor.to(device) for tensor in tensors),
+        weights=torch.tensor(weights, dtype=torch.float64, device=device),
+    )
+
+
+def _rounded(length: int) -> int:
+    """Round up to the grid."""
+    return -(-length // GRID) * GRID

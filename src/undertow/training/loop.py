@@ -1,0 +1,119 @@
+"""The loop: steps from the plan, checkpoints between them, the result at the end."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from undertow.models import ChatModel
+from undertow.store.files import atomic_dir, remove
+from undertow.training.batches import plan_steps
+from undertow.training.checkpoint import (
+    CHECKPOINT,
+    Course,
+    load_checkpoint,
+    refuse_other_job,
+    save_checkpoint,
+)
+from undertow.training.config import TrainConfig
+from undertow.training.example import Example, check, digest
+from undertow.training.record import ADAPTER, TrainRecord, read_record, write_record
+from undertow.training.schedule import rate
+from undertow.training.step import accumulate, make_optimizer
+from undertow.training.trainable import Trainable, trainable
+
+Progress = Callable[[int, int], None]
+
+
+def train(
+    chat: ChatModel,
+    examples: Sequence[Example],
+    config: TrainConfig,
+    out: Path,
+    progress: Progress | None = None,
+) -> TrainRecord:
+    """Fine-tune on weighted tokens; the base model is afterwards what it was.
+
+    Writes `out/adapter` (peft's format, or `model.safetensors`) and `out/train.json`. A run that
+    was killed goes on from `out/checkpoint.pt` and ends with the same weights; a finished one is
+    not run again.
+
+    Args:
+        chat: The base model.
+        examples: Token ids with loss weights. A row without any weight is not computed but
+            counts as a row of its batch.
+        config: How to train.
+        out: Folder to write to; made where it is not there.
+        progress: Called with the steps done and their number.
+
+    Raises:
+        UserError: The examples or the configuration do not fit the model, or the folder holds
+            another run.
+    """
+    check(examples, config.max_length)
+    job = _job(chat, examples, config)
+    if (finished := read_record(out)) is not None:
+        refuse_other_job(finished.job, job, out)
+        return finished
+    out.mkdir(parents=True, exist_ok=True)
+    with trainable(chat, config) as target:
+        course = _run(chat, target, examples, config, out, job, progress)
+        remove(out / ADAPTER)  # of a run that was killed between here and the record
+        with atomic_dir(out / ADAPTER) as folder:
+            target.save(folder)
+        n_parameters = sum(parameter.numel() for parameter in target.parameters.values())
+    record = TrainRecord(
+        config=config,
+        job=job,
+        n_examples=len(examples),
+        n_supervised=sum(1 for example in examples for weight in example.weights if weight),
+        n_parameters=n_parameters,
+        losses=course.losses,
+        divisors=course.divisors,
+        gradient_norms=course.gradient_norms,
+    )
+    write_record(record, out)
+    remove(out / CHECKPOINT)
+    return record
+
+
+def _run(
+    chat: ChatModel,
+    target: Trainable,
+    examples: Sequence[Example],
+    config: TrainConfig,
+    out: Path,
+    job: str,
+    progress: Progress | None,
+) -> Course:
+    """Take all steps that are still to be taken."""
+    parameters = list(target.parameters.values())
+    optimizer = make_optimizer(parameters, config)
+    course = load_checkpoint(out, job, target.parameters, optimizer)
+    steps = plan_steps(len(examples), config)
+    for step in range(len(course.losses), len(steps)):
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed_order * 1_000_003 + step)  # dropout alone draws from it
+            rows = [examples[row] for row in steps[step]]
+            loss, total = accumulate(target, rows, config, chat.pad_id, chat.device)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm or torch.inf)
+        for group in optimizer.param_groups:
+            group["lr"] = rate(config, step, len(steps))
+        optimizer.step()
+        course.losses.append(loss)
+        course.divisors.append(total)
+        course.gradient_norms.append(float(norm))
+        if progress is not None:
+            progress(step + 1, len(steps))
+        if config.checkpoint_every and (step + 1) % config.checkpoint_every == 0:
+            save_checkpoint(out, job, target.parameters, optimizer, course)
+    return course
+
+
+def _job(chat: ChatModel, examples: Sequence[Example], config: TrainConfig) -> str:
+    """Return a hash of all that the result depends on; pace and checkpoints are left out."""
+    settings = config.model_dump_json(exclude={"checkpoint_every"})
+    return hashlib.sha256(f"{chat.fingerprint}{settings}{digest(examples)}".encode()).hexdigest()

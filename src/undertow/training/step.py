@@ -1,0 +1,60 @@
+"""One optimiser step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from undertow.models import selected_logits
+from undertow.training.batches import MicroBatch, divisor, micro_batches
+from undertow.training.config import TrainConfig
+from undertow.training.example import Example
+from undertow.training.trainable import Trainable
+
+
+def make_optimizer(
+    parameters: Sequence[nn.Parameter], config: TrainConfig
+) -> torch.optim.Optimizer:
+    """Return the optimiser; all parameters are updated in one call."""
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.SGD
+    return kind(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+
+
+def accumulate(
+    target: Trainable,
+    examples: Sequence[Example],
+    config: TrainConfig,
+    pad_id: int,
+    device: torch.device,
+) -> tuple[float, float]:
+    """Add the gradient of a step's loss to the parameters; return the loss and its divisor.
+
+    The rows are computed in micro-batches of like lengths, and the divisor is that of the whole
+    step, so that the gradient is the one of all rows at once, whatever the micro-batches.
+    A step without any supervised token has a gradient of zero.
+    """
+    for parameter in target.parameters.values():
+        parameter.grad = torch.zeros_like(parameter)
+    total = divisor(examples, config)
+    loss = 0.0
+    for batch in micro_batches(examples, config, pad_id, device):
+        part = weighted_loss(cast(PreTrainedModel, target.model), batch) / total
+        part.backward()
+        loss += float(part.detach())
+    return loss, total
+
+
+def weighted_loss(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+    """Return the weighted sum of a micro-batch's negative log-likelihoods, nats.
+
+    There is no attention mask: the padding stands on the right, and no token looks there.
+    """
+    logits = selected_logits(model, batch.ids, None, batch.rows, batch.positions)
+    if logits.dtype in (torch.bfloat16, torch.float16):
+        logits = logits.float()
+    nll = nn.functional.cross_entropy(logits, batch.targets, reduction="none")
+    return (nll * batch.weights.to(nll.dtype)).sum()

@@ -1,0 +1,134 @@
+"""What is trained: an adapter or the weights, put on the model and taken off again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import save_file
+from torch import nn
+from transformers import PreTrainedModel
+
+from undertow.errors import UserError
+from undertow.models import ChatModel, decoder_layers, layer_of, target_modules
+from undertow.models.adapters import restored
+from undertow.training.config import TrainConfig
+from undertow.training.merged import merged_forwards
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """A model under training.
+
+    Attributes:
+        model: What is called.
+        parameters: What is trained, by name; nothing else wants a gradient.
+    """
+
+    model: PreTrainedModel | PeftModel
+    parameters: dict[str, nn.Parameter]
+
+    def save(self, folder: Path) -> None:
+        """Write the result: peft's own format, or `model.safetensors` with what was trained."""
+        if isinstance(self.model, PeftModel):
+            self.model.save_pretrained(str(folder), save_embedding_layers=False)
+        else:
+            tensors = {name: p.detach().contiguous() for name, p in self.parameters.items()}
+            save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def trainable(chat: ChatModel, config: TrainConfig) -> AbstractContextManager[Trainable]:
+    """Within, the model can be trained; afterwards it is bit for bit what it was.
+
+    The model stays in evaluation mode: only the adapter's own dropout is switched on.
+
+    Raises:
+        UserError: A layer or a projection is not in the model.
+    """
+    _check_layers(chat, config)
+    return _lora(chat, config) if config.method == "lora" else _full(chat, config)
+
+
+@contextmanager
+def _lora(chat: ChatModel, config: TrainConfig) -> Generator[Trainable]:
+    """Put a fresh adapter on, its first weights drawn from `seed_init`."""
+    peft_config = LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,  # pyright: ignore[reportArgumentType] # peft takes fractions too
+        lora_dropout=config.dropout,
+        target_modules=adapted_modules(chat.model, config),
+        task_type="CAUSAL_LM",
+    )
+    with restored(chat.model):
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed_init)
+            model = cast(PeftModel, get_peft_model(chat.model, peft_config))
+        model.eval()
+        for name, module in model.named_modules():
+            module.training = "lora_dropout" in name
+        wanted = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        with merged_forwards(model):
+            yield Trainable(model, wanted)
+
+
+@contextmanager
+def _full(chat: ChatModel, config: TrainConfig) -> Generator[Trainable]:
+    """Train copies of the weights, in their own number format."""
+    named = dict(chat.model.named_parameters())
+    wanted = {
+        name: parameter
+        for name, parameter in named.items()
+        if config.layers is None or layer_of(name) in config.layers
+    }
+    originals = {name: parameter.data for name, parameter in wanted.items()}
+    with restored(chat.model):
+        try:
+            for name, parameter in named.items():
+                parameter.requires_grad_(name in wanted)
+            for parameter in wanted.values():
+                parameter.data = parameter.data.clone()
+            yield Trainable(chat.model, wanted)
+        finally:
+            for name, parameter in wanted.items():
+                parameter.data = originals[name]
+                parameter.grad = None
+
+
+def adapted_modules(model: PreTrainedModel, config: TrainConfig) -> list[str]:
+    """Return the full names of the projections that get an adapter.
+
+    Full names, not patterns: they cannot match a vision tower's layers of the same name.
+
+    Raises:
+        UserError: A projection that was named is in none of the layers.
+    """
+    modules = target_modules(model)
+    known = dict.fromkeys(name.rsplit(".", 1)[1] for name in modules)
+    for target in config.targets or []:
+        if target not in known:
+            raise UserError(
+                f"the model has no projection '{target}'", fix=f"choose from {', '.join(known)}"
+            )
+    return [
+        name
+        for name in modules
+        if (config.layers is None or layer_of(name) in config.layers)
+        and (config.targets is None or name.rsplit(".", 1)[1] in config.targets)
+    ]
+
+
+def _check_layers(chat: ChatModel, config: TrainConfig) -> None:
+    """Refuse layers that the model has not."""
+    n_layers = len(decoder_layers(chat.model))
+    absent = [layer for layer in config.layers or [] if not 0 <= layer < n_layers]
+    if absent or config.layers == []:
+        raise UserError(
+            f"no such layer: {absent[0]}" if absent else "no layer is to be trained",
+            where="layers",
+            fix=f"choose from 0 to {n_layers - 1}",
+        )
