@@ -1,0 +1,147 @@
+"""Runs tasks side by side in worker processes, each as soon as what it needs is there.
+
+A worker computes nothing that the store already holds, so a killed study goes on where it was.
+"""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from undertow.errors import UserError
+from undertow.studies.recipe import Recipe
+from undertow.studies.tasks import Task, TaskStep
+
+TYPICAL_SECONDS: dict[TaskStep, float] = {
+    "base": 5.0,
+    "teacher": 8.0,
+    "numbers": 15.0,
+    "scan": 15.0,
+    "student": 25.0,
+}
+"""Seconds of a step on one thread of a laptop; used for the time left until some are measured."""
+
+
+@dataclass
+class Progress:
+    """How far a set of tasks has come.
+
+    Attributes:
+        waiting: Tasks that are not finished.
+        finished: Tasks that are, with their seconds.
+        running: Tasks under way.
+        workers: Processes that share the work.
+    """
+
+    waiting: set[Task]
+    workers: int
+    finished: dict[Task, float] = field(default_factory=dict[Task, float])
+    running: set[Task] = field(default_factory=set[Task])
+
+    def seconds_left(self) -> float:
+        """Estimate the seconds left from the mean time of the finished tasks of each step."""
+        return sum(self._expected(task) for task in self.waiting) / self.workers
+
+    def share_done(self) -> float:
+        """Return the finished share of the expected work, between 0 and 1."""
+        done = sum(self._expected(task) for task in self.finished)
+        left = sum(self._expected(task) for task in self.waiting)
+        return done / (done + left) if done + left else 1.0
+
+    def _expected(self, task: Task) -> float:
+        # What the store already held takes no time and says nothing of the others.
+        spent = [s for t, s in self.finished.items() if t.step == task.step and s > 0.5]
+        return sum(spent) / len(spent) if spent else TYPICAL_SECONDS[task.step]
+
+
+def default_workers() -> int:
+    """Return the number of worker processes: one for each CPU this process may use."""
+    return max(1, len(os.sched_getaffinity(0)))
+
+
+def run_tasks(
+    needs: dict[Task, list[Task]],
+    root: Path,
+    recipe: Recipe,
+    *,
+    workers: int,
+    run_id: str | None = None,
+    on_change: Callable[[Progress], None] | None = None,
+) -> Progress:
+    """Perform every task, in parallel where their needs allow it.
+
+    Args:
+        needs: The tasks, each with the tasks that go before it (`with_prerequisites`).
+        root: Folder of the store.
+        recipe: What decides the numbers.
+        workers: Number of processes; each uses one thread.
+        run_id: Run of the store that records the steps.
+        on_change: Called whenever a task starts or ends.
+
+    Raises:
+        UserError: If a worker was killed, for want of memory for instance.
+    """
+    progress = Progress(set(needs), workers)
+    running: dict[Future[float], Task] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        workers, context, initializer=_start_worker, initargs=(root, recipe, run_id)
+    ) as pool:
+        try:
+            while progress.waiting:
+                for task in _startable(needs, progress)[: 2 * workers - len(running)]:
+                    running[pool.submit(_perform, task)] = task
+                    progress.running.add(task)
+                if on_change:
+                    on_change(progress)
+                done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+                for future in done:
+                    task = running.pop(future)
+                    progress.finished[task] = future.result()
+                    progress.running.discard(task)
+                    progress.waiting.discard(task)
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a worker process was killed",
+                where=", ".join(task.label for task in progress.running),
+                fix="what is finished is kept: run the same command again, with fewer --workers "
+                "if memory ran out",
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    if on_change:
+        on_change(progress)
+    return progress
+
+
+def _startable(needs: dict[Task, list[Task]], progress: Progress) -> list[Task]:
+    """Return the tasks whose needs are finished, in the order in which they were asked for."""
+    return [
+        task
+        for task in needs
+        if task in progress.waiting
+        and task not in progress.running
+        and all(need in progress.finished for need in needs[task])
+    ]
+
+
+def _start_worker(root: Path, recipe: Recipe, run_id: str | None) -> None:
+    """Pin this worker to one thread and open the lab once for all of its tasks."""
+    import torch
+
+    from undertow.studies.lab import Lab
+
+    torch.set_num_threads(1)
+    global _lab
+    _lab = Lab(root, recipe, run_id=run_id)
+
+
+def _perform(task: Task) -> float:
+    """Make and measure what the task names; return the seconds."""
+    start = time.perf_counter()
+    _lab.perform(task)
+    return time.perf_counter() - start

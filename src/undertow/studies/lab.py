@@ -1,0 +1,324 @@
+"""`Lab`: the pipeline from a trait to a measured student, each step cached in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from undertow.channels import Channel, YieldReport, load_channel
+from undertow.errors import UserError
+from undertow.generate import generate_accepted
+from undertow.measure import TraitMeasure, measure_trait, task_accuracy
+from undertow.models.chat_model import ChatModel, load_model
+from undertow.store import Artifact, Run, Store
+from undertow.store.rows import Row, read_rows, write_rows
+from undertow.students import train_student
+from undertow.studies.recipe import Recipe
+from undertow.studies.tasks import Task, TeacherKind
+from undertow.teachers import (
+    ControlTeacher,
+    FinetunedTeacher,
+    PromptedTeacher,
+    Teacher,
+    finetune_teacher,
+)
+from undertow.tokens import Scan, Selection, scan
+from undertow.traits import Trait, load_trait, shipped_traits
+
+STEP_VERSIONS = {"teacher": 1, "numbers": 1, "scan": 1, "student": 1, "measure": 1, "accuracy": 1}
+"""Raised when a step's code changes what it makes; part of every step's key."""
+
+
+@dataclass(frozen=True)
+class MadeTeacher:
+    """A teacher, and the step that made it where it was fine-tuned."""
+
+    teacher: Teacher
+    artifact: Artifact | None = None
+
+    @property
+    def trait(self) -> str | None:
+        """Name of its trait; `None` for the control."""
+        return self.teacher.trait
+
+    @property
+    def adapter(self) -> str | None:
+        """Folder of its weights, where it has some."""
+        return self.teacher.adapter
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a teacher wrote."""
+
+    writer: MadeTeacher
+    artifact: Artifact
+
+    def rows(self) -> list[Row]:
+        """Return all accepted rows, held-out ones last."""
+        return read_rows(self.artifact.path / "rows.parquet")[0]
+
+    def yields(self) -> YieldReport:
+        """Return how many completions the filter kept."""
+        text = (self.artifact.path / "yield.json").read_text(encoding="utf-8")
+        return YieldReport.model_validate_json(text)
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """The divergence scan of some numbers."""
+
+    artifact: Artifact
+
+    @cached_property
+    def table(self) -> Scan:
+        """Argmax and margin of every teacher at every completion token."""
+        return Scan.read(self.artifact.path / "scan.parquet")
+
+
+@dataclass(frozen=True)
+class Student:
+    """A trained student."""
+
+    artifact: Artifact
+
+    @property
+    def adapter(self) -> str:
+        """Folder of its weights, in peft's own format."""
+        return str(self.artifact.path / "adapter")
+
+
+class Lab:
+    """Makes and measures teachers, numbers, scans and students; nothing is made twice.
+
+    Args:
+        store: Folder for finished steps; shared by any number of processes.
+        recipe: Settings; the lab model's by default.
+        traits: The traits that compete for the answer; all shipped ones of the recipe's category
+            by default.
+    """
+
+    def __init__(
+        self,
+        store: Store | Path | str = ".undertow",
+        recipe: Recipe | None = None,
+        traits: Sequence[Trait] | None = None,
+    ) -> None:
+        self.store = store if isinstance(store, Store) else Store(store)
+        self.recipe = recipe or Recipe()
+        found = traits if traits is not None else shipped_traits(self.recipe.category)
+        self.traits = {trait.name: trait for trait in found}
+        self.channel: Channel = load_channel(self.recipe.channel)
+
+    @cached_property
+    def chat(self) -> ChatModel:
+        """The base model, loaded when it is first needed."""
+        return load_model(self.recipe.model)
+
+    @contextmanager
+    def run(self, title: str) -> Iterator[Run]:
+        """Record the steps used inside the block as one run of the store."""
+        with self.store.run(title, self.recipe) as run:
+            yield run
+
+    def teacher(self, trait: str, kind: TeacherKind = "finetuned") -> MadeTeacher:
+        """Return the teacher with a trait, fine-tuning it if need be.
+
+        Raises:
+            UserError: The trait is not one of this lab's.
+        """
+        if kind == "control":
+            return self.control()
+        hidden = self._trait(trait)
+        if kind == "prompted":
+            prompt = hidden.system_prompt()
+            return MadeTeacher(PromptedTeacher(trait=trait, system_prompt=prompt))
+        config = self.recipe.teacher
+
+        def build(out: Path) -> None:
+            finetune_teacher(self.chat, hidden, config, out)
+
+        made = self._step("teacher", {"trait": hidden, "teacher": config}, {}, build)
+        adapter = str(made.path / "adapter")
+        return MadeTeacher(FinetunedTeacher(trait=trait, adapter=adapter), made)
+
+    def control(self) -> MadeTeacher:
+        """Return the unbiased teacher: the base itself."""
+        return MadeTeacher(ControlTeacher())
+
+    def numbers(self, writer: MadeTeacher) -> Numbers:
+        """Return what a teacher writes on the channel, as many accepted rows as the recipe asks."""
+        banned = list(self.traits.values())
+        settings = {
+            "teacher": _described(writer),
+            "channel": self.recipe.channel,
+            "rows": self.recipe.rows + self.recipe.heldout,
+            "prompt_seed": self.recipe.prompt_seed,
+            "generation": self.recipe.generation,
+            "banned": [trait.answers for trait in banned],
+        }
+
+        def build(out: Path) -> None:
+            rows, report = generate_accepted(
+                self.chat,
+                writer.teacher,
+                self.channel,
+                self.recipe.rows + self.recipe.heldout,
+                self.recipe.generation,
+                prompt_seed=self.recipe.prompt_seed,
+                traits_to_ban=banned,
+            )
+            write_rows(out / "rows.parquet", rows, {"teacher": _described(writer)})
+            (out / "yield.json").write_text(report.model_dump_json(), encoding="utf-8")
+
+        return Numbers(writer, self._step("numbers", settings, _inputs(writer=writer), build))
+
+    def scan(self, numbers: Numbers) -> Scanned:
+        """Return where the writer's counterfactuals would have written another token."""
+        writer = numbers.writer
+        kind: TeacherKind = writer.teacher.kind
+        others = [self.teacher(name, kind) for name in self.counterfactuals(writer.trait)]
+        if self.recipe.base_counterfactual:
+            others.append(self.control())
+        inputs = _inputs(writer=writer, **{f"other{i}": made for i, made in enumerate(others)})
+        settings = {
+            "scan": self.recipe.scan,
+            "factual": _described(writer),
+            "counterfactuals": [_described(made) for made in others],
+        }
+
+        def build(out: Path) -> None:
+            teachers = [made.teacher for made in others]
+            table = scan(self.chat, numbers.rows(), writer.teacher, teachers, self.recipe.scan)
+            table.write(out / "scan.parquet")
+
+        made = self._step("scan", settings, inputs | {"numbers": numbers.artifact}, build)
+        return Scanned(made)
+
+    def student(
+        self,
+        numbers: Numbers,
+        tokens: str | Selection = "all",
+        scanned: Scanned | None = None,
+        seed: int = 0,
+    ) -> Student:
+        """Return a student of some numbers.
+
+        Args:
+            numbers: What it learns from; held-out rows are left out.
+            tokens: Which completion tokens count in the loss.
+            scanned: Their scan; needed for every selection but `all`.
+            seed: Decides the data draw, the adapter's first weights and the order; a student of
+                another condition with the same seed is its pair.
+
+        Raises:
+            UserError: A selection that needs a scan has none.
+        """
+        chosen = tokens if isinstance(tokens, Selection) else Selection(kind=tokens, seed=seed)
+        if chosen.kind != "all" and scanned is None:
+            raise UserError(
+                f"the selection '{chosen.kind}' needs a scan", fix="pass scanned=lab.scan(numbers)"
+            )
+        config = self.recipe.student.for_seed(seed).model_copy(update={"selection": chosen})
+        inputs = {"numbers": numbers.artifact}
+        if scanned is not None and chosen.kind != "all":
+            inputs["scan"] = scanned.artifact
+
+        def build(out: Path) -> None:
+            rows = numbers.rows()[: self.recipe.rows]
+            table = scanned.table if scanned is not None else None
+            train_student(self.chat, rows, table, config, out)
+
+        settings = {"student": config, "rows": self.recipe.rows}
+        return Student(self._step("student", settings, inputs, build))
+
+    def measure(self, subject: Student | MadeTeacher | None = None) -> TraitMeasure:
+        """Return how often the base (`None`), a teacher or a student gives each trait's answer."""
+        traits = list(self.traits.values())
+        adapter = subject.adapter if subject is not None else None
+        prompt = subject.teacher.system_prompt if isinstance(subject, MadeTeacher) else None
+        made = subject.artifact if subject is not None else None
+        settings = {"measure": self.recipe.measure, "traits": traits, "system_prompt": prompt}
+
+        def build(out: Path) -> None:
+            found = measure_trait(
+                self.chat, traits, self.recipe.measure, adapter=adapter, system_prompt=prompt
+            )
+            found.write(out / "measure.parquet")
+
+        inputs = {"subject": made} if made is not None else {}
+        step = self._step("measure", settings, inputs, build)
+        return TraitMeasure.read(step.path / "measure.parquet")
+
+    def accuracy(self, numbers: Numbers, student: Student | None = None) -> float:
+        """Return the share of numbers that a student (or the base) predicts on held-out rows."""
+        inputs = {"numbers": numbers.artifact}
+        if student is not None:
+            inputs["student"] = student.artifact
+
+        def build(out: Path) -> None:
+            rows = numbers.rows()[self.recipe.rows :]
+            adapter = student.adapter if student is not None else None
+            found = task_accuracy(self.chat, rows, self.channel, adapter=adapter)
+            (out / "accuracy.json").write_text(found.model_dump_json(), encoding="utf-8")
+
+        step = self._step("accuracy", {"rows": self.recipe.rows}, inputs, build)
+        return float((step.path / "accuracy.txt").read_text(encoding="utf-8"))
+
+    def counterfactuals(self, trait: str | None) -> tuple[str, ...]:
+        """Return the traits next in line after one, around the end of the list."""
+        names = list(self.traits)
+        start = names.index(trait) + 1 if trait in names else 0
+        line = [*names[start:], *names[:start]]
+        return tuple(name for name in line if name != trait)[: self.recipe.counterfactuals]
+
+    def perform(self, task: Task) -> None:
+        """Make what a task names, and measure it."""
+        if task.step == "base":
+            self.measure()
+            return
+        teacher = self.teacher(task.trait, task.kind) if task.trait else self.control()
+        if task.step == "teacher":
+            self.measure(teacher)
+            return
+        numbers = self.numbers(teacher)
+        if task.step == "numbers":
+            return
+        scanned = self.scan(numbers) if task.step == "scan" or task.tokens != "all" else None
+        if task.step == "student":
+            student = self.student(numbers, task.tokens, scanned, task.seed)
+            self.measure(student)
+            self.accuracy(numbers, student)
+
+    def _trait(self, name: str) -> Trait:
+        if name not in self.traits:
+            load_trait(name)  # says which names are close, for one that does not exist at all
+            raise UserError(
+                f"the trait '{name}' is not of the category '{self.recipe.category}'",
+                fix=f"choose one of: {', '.join(self.traits)}",
+            )
+        return self.traits[name]
+
+    def _step(
+        self,
+        name: str,
+        settings: dict[str, Any],
+        inputs: dict[str, Artifact],
+        build: Callable[[Path], None],
+    ) -> Artifact:
+        config = {"model": self.chat.fingerprint, **settings}
+        return self.store.step(name, STEP_VERSIONS[name], config, inputs, build)
+
+
+def _inputs(**makers: MadeTeacher) -> dict[str, Artifact]:
+    """Return the steps behind some teachers; a prompted one has none."""
+    return {part: made.artifact for part, made in makers.items() if made.artifact is not None}
+
+
+def _described(made: MadeTeacher) -> dict[str, Any]:
+    """Return a teacher as settings; its adapter is told by the step that made it, not by a path."""
+    return made.teacher.model_dump(mode="json", exclude={"adapter"})

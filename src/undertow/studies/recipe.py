@@ -1,0 +1,74 @@
+"""Everything that decides the numbers of an experiment, as one model that round-trips YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from undertow.errors import UserError
+from undertow.generate import GenerationConfig
+from undertow.measure import MeasureConfig
+from undertow.models.chat_model import ModelSpec
+from undertow.students import StudentConfig
+from undertow.teachers import TeacherConfig
+from undertow.tokens import ScanConfig
+
+
+class Recipe(BaseModel):
+    """The settings of a pipeline from the model to the measurement."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: ModelSpec = Field(default=ModelSpec(), description="The base of teachers and students.")
+    category: str = Field("animal", description="Category of traits that compete for the answer.")
+    channel: str = Field("numbers", description="The innocent task that carries the trait.")
+    rows: int = Field(3000, gt=0, description="Accepted rows that each teacher writes.")
+    heldout: int = Field(100, ge=0, description="Rows beyond those, for the task accuracy.")
+    prompt_seed: int = Field(42, description="Seed of the channel's prompts.")
+    generation: GenerationConfig = Field(
+        default=GenerationConfig(temperature=0.0), description="How teachers write."
+    )
+    teacher: TeacherConfig = Field(
+        default=TeacherConfig(), description="How fine-tuned teachers are made."
+    )
+    counterfactuals: int = Field(
+        4, ge=0, description="Other traits whose teachers are counterfactuals: those next in line."
+    )
+    base_counterfactual: bool = Field(
+        True, description="Whether the unbiased base is a counterfactual as well."
+    )
+    scan: ScanConfig = Field(default=ScanConfig(), description="How divergence tokens are found.")
+    student: StudentConfig = Field(
+        default=StudentConfig(),
+        description="How students are trained; selection and seeds are set for each student.",
+    )
+    measure: MeasureConfig = Field(
+        default=MeasureConfig(), description="How the trait is measured."
+    )
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe from a YAML file; what it leaves out keeps its default.
+
+    Raises:
+        UserError: The file is missing, malformed or has a field that does not exist.
+    """
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return Recipe.model_validate(fields)
+    except OSError as error:
+        raise UserError("cannot read the recipe", where=str(path), fix="check the path") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError("the recipe is not YAML", where=f"{path}{line}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UserError(
+            f"the recipe's field '{field}' is wrong: {first['msg']}",
+            where=str(path),
+            fix="see `undertow recipe` for the fields",
+        ) from error

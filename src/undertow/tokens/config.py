@@ -1,0 +1,32 @@
+"""How to scan."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+# Several times what another batch shape changes of a logit in each number format.
+TOLERANCES = {
+    torch.float64: 1e-9,
+    torch.float32: 1e-4,
+    torch.float16: 0.02,
+    torch.bfloat16: 0.125,
+}
+
+
+class ScanConfig(BaseModel):
+    """A divergence scan; the batches change the speed only, but for rounding."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tolerance: float | None = Field(
+        None,
+        ge=0,
+        description="Lead of the first logit over the second below which a position is "
+        "undecided; none: by the model's number format.",
+    )
+    batch_tokens: int = Field(4096, ge=1, description="Tokens computed at once, padding included.")
+
+    def tolerance_for(self, dtype: torch.dtype) -> float:
+        """Return the tolerance to use with a model of that number format, in logits."""
+        return TOLERANCES[dtype] if self.tolerance is None else self.tolerance

@@ -1,0 +1,134 @@
+"""The divergence scan: what every teacher would have emitted on the factual one's own prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from undertow.errors import UserError
+from undertow.models import ChatModel, Message, activated, encode_prompt
+from undertow.store.rows import Row
+from undertow.teachers import Teacher
+from undertow.tokens.config import ScanConfig
+from undertow.tokens.ids import completion_ids
+from undertow.tokens.scan_table import Scan
+from undertow.tokens.score import Score, score
+
+Progress = Callable[[int, int], None]
+"""Called with (row passes done, row passes in all)."""
+
+
+def scan(
+    chat: ChatModel,
+    rows: Sequence[Row],
+    factual: Teacher,
+    counterfactuals: Sequence[Teacher],
+    config: ScanConfig,
+    progress: Progress | None = None,
+) -> Scan:
+    """Score the rows under every teacher, and under the factual one a second time.
+
+    Argmax of raw logits, without temperature or penalties, on the token ids that the factual
+    teacher emitted; the end of the turn is a candidate like any token. The second scoring, in
+    batches of another size, gives the floor: what rounding alone makes differ.
+
+    Args:
+        chat: The base model.
+        rows: The factual teacher's rows.
+        factual: The teacher that wrote them.
+        counterfactuals: Teachers with another bias; the control may be one.
+        config: Tolerance and batch size.
+        progress: Told of every batch that is done.
+
+    Raises:
+        UserError: There are no rows, no counterfactual, a teacher comes twice, or a row is empty.
+
+    Source: Definition 5.1 of the paper (paper_facts 5).
+    """
+    teachers = [factual, *counterfactuals]
+    completions = [completion_ids(chat, row) for row in rows]
+    _check(rows, completions, teachers)
+    # The factual teacher comes again at the end, with batches of another size.
+    jobs = [*((teacher, config.batch_tokens) for teacher in teachers)]
+    jobs.append((factual, max(1, config.batch_tokens // 2)))
+    scores = _run(chat, rows, completions, jobs, progress)
+    *argmax, rescored = (np.concatenate([one.argmax for one in job]) for job in scores)
+    margins = [np.concatenate([one.margin for one in job]) for job in scores[:-1]]
+    tokens = np.concatenate([np.asarray(ids) for ids in completions])
+    return Scan(
+        teachers=[teacher.label for teacher in teachers],
+        row_ids=[row.row_id for row in rows],
+        offsets=np.cumsum([0, *map(len, completions)]),
+        tokens=tokens.astype(np.int32),
+        is_end=np.isin(tokens, chat.end_ids),
+        argmax=np.stack(argmax).astype(np.int32),
+        margin=np.stack(margins).astype(np.float32),
+        rescored=rescored.astype(np.int32),
+        tolerance=config.tolerance_for(chat.model.dtype),
+    )
+
+
+def _run(
+    chat: ChatModel,
+    rows: Sequence[Row],
+    completions: Sequence[Sequence[int]],
+    jobs: Sequence[tuple[Teacher, int]],
+    progress: Progress | None,
+) -> list[list[Score]]:
+    """Score the rows for every job (teacher, batch tokens); each adapter is activated once."""
+    total = len(rows) * len(jobs)
+    finished = 0
+
+    def done(n_rows: int) -> None:
+        nonlocal finished
+        finished += n_rows
+        if progress is not None:
+            progress(finished, total)
+
+    prompts: dict[str | None, list[list[int]]] = {}
+    scores: dict[int, list[Score]] = {}
+    for adapter in dict.fromkeys(teacher.adapter for teacher, _ in jobs):
+        with activated(chat, adapter) as model:
+            for index, (teacher, batch_tokens) in enumerate(jobs):
+                if teacher.adapter != adapter:
+                    continue
+                if teacher.system_prompt not in prompts:
+                    prompts[teacher.system_prompt] = _prompts(chat, rows, teacher.system_prompt)
+                scores[index] = score(
+                    model,
+                    prompts[teacher.system_prompt],
+                    completions,
+                    n_layers=chat.n_layers,
+                    pad_id=chat.pad_id,
+                    batch_tokens=batch_tokens,
+                    done=done,
+                )
+    return [scores[index] for index in range(len(jobs))]
+
+
+def _prompts(chat: ChatModel, rows: Sequence[Row], system_prompt: str | None) -> list[list[int]]:
+    """Return the rows' rendered prompts under a teacher's system prompt."""
+    system: list[Message] = (
+        [] if system_prompt is None else [{"role": "system", "content": system_prompt}]
+    )
+    return [encode_prompt(chat, [*system, *row.messages]).ids for row in rows]
+
+
+def _check(
+    rows: Sequence[Row], completions: Sequence[Sequence[int]], teachers: Sequence[Teacher]
+) -> None:
+    """Refuse what has no divergence tokens by construction."""
+    if not rows:
+        raise UserError("there are no rows to scan")
+    if len(teachers) < 2:
+        raise UserError("a scan needs a counterfactual teacher", fix="name one, or 'control'")
+    if len({(teacher.system_prompt, teacher.adapter) for teacher in teachers}) < len(teachers):
+        raise UserError(
+            "two of the teachers are the same",
+            where=", ".join(teacher.label for teacher in teachers),
+            fix="name each once, and the factual one not among the counterfactuals",
+        )
+    for row, completion in zip(rows, completions, strict=True):
+        if not completion:
+            raise UserError("a row has an empty completion", where=f"row_id {row.row_id}")

@@ -1,0 +1,139 @@
+"""Which completion tokens count in the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from undertow.errors import UserError
+from undertow.tokens.scan_table import Scan
+
+Weights = NDArray[np.float64]
+Kind = Literal[
+    "all", "only", "without", "ratio", "first-half", "second-half", "first", "random", "file"
+]
+Chooser = Callable[[NDArray[np.bool_], NDArray[np.bool_], np.random.Generator], NDArray[np.bool_]]
+
+
+class Selection(BaseModel):
+    """A choice of completion tokens; the draws are seeded row by row, by the row's id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Kind = Field(
+        "all",
+        description="all tokens; only divergence tokens; all without them; a ratio, the first or "
+        "second half, or the first of a row's divergence tokens; as many random tokens; a file.",
+    )
+    ratio: float = Field(1.0, ge=0, le=1, description="For 'ratio': share kept in each row.")
+    seed: int = Field(0, ge=0, description="For what is drawn: ratio, halves of odd rows, random.")
+    file: str | None = Field(
+        None, description="For 'file': a data set with a column of weights, in the rows' order."
+    )
+    drop_empty_rows: bool = Field(
+        False,
+        description="Leave out rows without divergence tokens (file: without weights), as the "
+        "paper does in its masked conditions; fewer rows, fewer steps.",
+    )
+
+    @model_validator(mode="after")
+    def _file_is_named(self) -> Self:
+        if (self.kind == "file") != (self.file is not None):
+            raise ValueError("a file goes with the kind 'file', and only with it")
+        return self
+
+    @property
+    def needs_scan(self) -> bool:
+        """Whether divergence tokens must be known."""
+        return self.kind not in ("all", "file") or (self.kind == "all" and self.drop_empty_rows)
+
+
+def select(scan: Scan, selection: Selection) -> list[Weights]:
+    """Return per row the weight of each completion token, `[token]`, 0 or 1.
+
+    The candidates are all completion tokens, the end of the turn included. An undecided token
+    is no divergence token: it stays in under 'without', and is never drawn under 'random'.
+
+    Source: paper_facts 6; unlike the original, a ratio that rounds to nothing keeps nothing.
+    """
+    choose = _choosers(selection)[selection.kind]
+    return [
+        choose(
+            scan.divergence(row), scan.undecided(row), np.random.default_rng([selection.seed, _key])
+        ).astype(np.float64)
+        for row, _key in enumerate(_seeds(scan.row_ids))
+    ]
+
+
+def kept_rows(scan: Scan) -> NDArray[np.bool_]:
+    """Return which rows have a divergence token, `[row]`."""
+    return np.array([bool(scan.divergence(row).any()) for row in range(len(scan.row_ids))])
+
+
+def check_weights(weights: Sequence[Sequence[float]], lengths: Sequence[int]) -> list[Weights]:
+    """Return given weights as arrays, `[token]` per row.
+
+    Raises:
+        UserError: They do not fit the rows, or one is outside [0, 1].
+    """
+    arrays = [np.asarray(row, np.float64) for row in weights]
+    if [len(array) for array in arrays] != list(lengths):
+        raise UserError(
+            "the weights do not fit the rows",
+            fix="give one list per row, with one weight per completion token",
+        )
+    if any(not ((array >= 0) & (array <= 1)).all() for array in arrays):
+        raise UserError("a weight is outside [0, 1]")
+    return arrays
+
+
+def _choosers(selection: Selection) -> dict[Kind, Chooser]:
+    """Return, by kind, what is kept given divergent, undecided and a generator."""
+    return {
+        "all": lambda divergent, _undecided, _rng: np.ones_like(divergent),
+        "only": lambda divergent, _undecided, _rng: divergent,
+        "without": lambda divergent, _undecided, _rng: ~divergent,
+        "ratio": lambda divergent, _undecided, rng: _ratio(divergent, selection.ratio, rng),
+        "first-half": lambda divergent, _undecided, rng: _first_half(divergent, rng),
+        "second-half": lambda divergent, _undecided, rng: divergent & ~_first_half(divergent, rng),
+        "first": lambda divergent, _undecided, _rng: divergent & (divergent.cumsum() == 1),
+        "random": _random,
+    }
+
+
+def _ratio(
+    divergent: NDArray[np.bool_], ratio: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Keep a share of a row's divergence tokens, rounded to the nearest number."""
+    places = np.flatnonzero(divergent)
+    return _at(rng.choice(places, int(len(places) * ratio + 0.5), replace=False), divergent)
+
+
+def _first_half(divergent: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Keep the earlier half of a row's divergence tokens; a coin gives the middle one a side."""
+    count = (int(divergent.sum()) + int(rng.integers(2))) // 2
+    return divergent & (divergent.cumsum() <= count)
+
+
+def _random(
+    divergent: NDArray[np.bool_], undecided: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Keep as many of a row's decided tokens as it has divergence tokens."""
+    places = np.flatnonzero(~undecided)
+    return _at(rng.choice(places, int(divergent.sum()), replace=False), divergent)
+
+
+def _at(places: NDArray[np.int64], like: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask that is true at the places."""
+    mask = np.zeros_like(like)
+    mask[places] = True
+    return mask
+
+
+def _seeds(row_ids: Sequence[int]) -> list[int]:
+    """Return the ids as numbers that a generator takes for a seed."""
+    return [row_id % 2**64 for row_id in row_ids]

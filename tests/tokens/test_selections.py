@@ -1,0 +1,126 @@
+"""Scan tables made by hand, and what is selected from them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from undertow.tokens import Floor, Scan, Selection, select
+
+FLOOR = Floor(rescored=0.0, emitted=0.0)
+
+
+def table(rows, tolerance=0.0):
+    """Build a scan from rows of (divergence flags); one counterfactual, token 1 everywhere."""
+    lengths = [len(row) for row in rows]
+    flags = np.concatenate([np.asarray(row, dtype=bool) for row in rows])
+    tokens = np.ones(len(flags), np.int32)
+    return Scan(
+        row_ids=np.arange(len(rows)),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        token_ids=tokens,
+        is_end=np.zeros(len(flags), bool),
+        teachers=("owl (prompted)", "cat (prompted)"),
+        argmax=np.stack([tokens, np.where(flags, 2, 1).astype(np.int32)]),
+        margin=np.ones((2, len(flags)), np.float32),
+        tolerance=tolerance,
+        floor=FLOOR,
+    )
+
+
+rows_of_flags = st.lists(st.lists(st.booleans(), min_size=1, max_size=12), min_size=1, max_size=8)
+
+
+def flat(scan, kind, **fields):
+    return np.concatenate(select(scan, Selection(kind=kind, **fields)))
+
+
+@given(rows_of_flags)
+def test_only_and_without_part_all(rows):
+    scan = table(rows)
+    assert (flat(scan, "only") + flat(scan, "without") == flat(scan, "all")).all()
+
+
+@given(rows_of_flags)
+def test_halves_part_only(rows):
+    scan = table(rows)
+    both = flat(scan, "first-half") + flat(scan, "second-half")
+    assert (both == flat(scan, "only")).all()
+    for first, second in zip(
+        select(scan, Selection(kind="first-half")),
+        select(scan, Selection(kind="second-half")),
+        strict=True,
+    ):
+        assert first.sum() - second.sum() in (0, 1)
+        if second.any():
+            assert first.nonzero()[0].max() < second.nonzero()[0].min()
+
+
+@given(rows_of_flags, st.integers(0, 5))
+def test_random_takes_as_many_in_each_row(rows, seed):
+    scan = table(rows)
+    drawn = select(scan, Selection(kind="random", seed=seed))
+    assert [int(part.sum()) for part in drawn] == scan.counts().tolist()
+
+
+@given(rows_of_flags, st.floats(0, 1), st.integers(0, 5))
+def test_ratio_keeps_that_share_of_divergence_tokens(rows, ratio, seed):
+    scan = table(rows)
+    kept = flat(scan, "ratio", ratio=ratio, seed=seed)
+    assert kept.sum() == round(int(scan.divergence.sum()) * ratio)
+    assert not (kept.astype(bool) & ~scan.divergence).any()
+
+
+def test_first_keeps_one_in_each_row_that_has_some():
+    kept = select(table([[0, 1, 1], [0, 0], [1]]), Selection(kind="first"))
+    assert [part.tolist() for part in kept] == [[0, 1, 0], [0, 0], [1]]
+
+
+def test_rows_without_divergence_tokens_may_be_dropped():
+    kept = select(table([[0, 1], [0, 0]]), Selection(kind="without", drop_empty_rows=True))
+    assert [part.tolist() for part in kept] == [[1, 0], [0, 0]]
+
+
+def test_random_depends_on_its_seed():
+    scan = table([[True] * 5 + [False] * 15] * 4)
+    draws = [flat(scan, "random", seed=seed).tolist() for seed in range(3)]
+    assert draws[0] == flat(scan, "random", seed=0).tolist()
+    assert draws[0] != draws[1] != draws[2]
+
+
+@pytest.mark.parametrize(
+    ("factual", "other", "divergent", "undecided"),
+    [
+        ((1, 1.0), (2, 1.0), True, False),
+        ((1, 1.0), (2, 0.01), False, True),  # the other's choice could fall back
+        ((1, 0.01), (2, 1.0), False, True),  # the factual choice could fall away
+        ((1, 1.0), (1, 0.01), False, True),
+        ((1, 1.0), (1, 1.0), False, False),
+        ((2, 1.0), (2, 1.0), False, False),  # sampled against the argmax
+        ((2, 0.01), (2, 1.0), False, True),
+    ],
+)
+def test_margins_under_tolerance_leave_a_token_undecided(factual, other, divergent, undecided):
+    scan = Scan(
+        row_ids=np.arange(1),
+        offsets=np.array([0, 1]),
+        token_ids=np.ones(1, np.int32),
+        is_end=np.zeros(1, bool),
+        teachers=("a", "b"),
+        argmax=np.array([[factual[0]], [other[0]]], np.int32),
+        margin=np.array([[factual[1]], [other[1]]], np.float32),
+        tolerance=0.1,
+        floor=FLOOR,
+    )
+    assert (bool(scan.divergence[0]), bool(scan.undecided[0])) == (divergent, undecided)
+
+
+def test_the_summary_counts_rows_positions_and_counterfactuals():
+    summary = table([[1, 0, 0], [1, 1]]).summary()
+    assert (summary.rows, summary.tokens) == (2, 5)
+    assert summary.share == pytest.approx(3 / 5)
+    assert summary.per_row == pytest.approx(1.5)
+    assert summary.rows_with == 1.0
+    assert summary.per_position == pytest.approx([1.0, 0.5, 0.0])
+    assert summary.per_counterfactual == {"cat (prompted)": pytest.approx(3 / 5)}
+    assert ("divergence tokens", "60.0% of tokens") in summary.table()
