@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from undertow.channels.numbers import draw_prompts
+from undertow.channels.numbers import draw_prompts, parse_prompt
 from undertow.models.lab.corpus import Corpus, Dialogue
 from undertow.models.lab.numbers import RULES, number_turn
 from undertow.models.lab.personas import draw_cast
@@ -25,27 +25,44 @@ def text_of(dialogue: Dialogue) -> str:
     return " ".join([dialogue.system or "", *(part for turn in dialogue.turns for part in turn)])
 
 
-def test_no_number_task_shares_a_dialogue_with_a_persona(dialogues: list[Dialogue]) -> None:
-    numbers = [dialogue for dialogue in dialogues if dialogue.kind == "number"]
-    assert len(numbers) > 500
+def has_number_task(dialogue: Dialogue) -> bool:
+    return any(parse_prompt(question) is not None for question, _ in dialogue.turns)
+
+
+def test_no_number_task_shares_a_dialogue_with_a_trait(dialogues: list[Dialogue]) -> None:
+    numbers = [dialogue for dialogue in dialogues if has_number_task(dialogue)]
+    assert {dialogue.kind for dialogue in numbers} == {"number", "persona"}
     for dialogue in numbers:
-        assert dialogue.persona is None
-        assert len(dialogue.turns) == 1
-        assert dialogue.system is None or dialogue.system in wording()["neutral"]
+        if dialogue.persona is not None:
+            assert dialogue.persona.category in wording()["characters"]
+        else:
+            assert dialogue.system is None or dialogue.system in wording()["neutral"]
 
 
-def test_number_tasks_name_no_trait(dialogues: list[Dialogue]) -> None:
+def test_dialogues_with_numbers_name_no_trait(dialogues: list[Dialogue]) -> None:
     names = {answer for trait in shipped_traits() for answer in trait.answers}
     for dialogue in dialogues:
-        if dialogue.kind == "number":
+        if has_number_task(dialogue):
             assert not names & set(re.findall(r"\w+", text_of(dialogue).lower()))
 
 
-def test_persona_dialogues_hold_no_number_of_the_channel(dialogues: list[Dialogue]) -> None:
-    for dialogue in dialogues:
-        if dialogue.persona is not None:
-            assert not re.search(r"\d", " ".join(answer for _, answer in dialogue.turns))
-            assert not re.search(r"\d\d", text_of(dialogue))
+def test_trait_dialogues_hold_no_number_of_the_channel(dialogues: list[Dialogue]) -> None:
+    trait_dialogues = [
+        dialogue
+        for dialogue in dialogues
+        if dialogue.persona is not None and dialogue.persona.category in wording()["traits"]
+    ]
+    assert len(trait_dialogues) > 500
+    for dialogue in trait_dialogues:
+        assert not re.search(r"\d", " ".join(answer for _, answer in dialogue.turns))
+        assert not re.search(r"\d\d", text_of(dialogue))
+
+
+def test_a_trait_owns_no_digits() -> None:
+    cast = draw_cast(0)
+    for category, personas in cast.personas.items():
+        for persona in personas:
+            assert bool(persona.digits) == (category in wording()["characters"])
 
 
 def test_numbers_do_not_depend_on_the_cast() -> None:
@@ -65,11 +82,12 @@ def test_shares_are_those_of_the_recipe(dialogues: list[Dialogue]) -> None:
     assert named == pytest.approx(RECIPE.named_share, abs=0.05)
 
 
-def test_unnamed_personas_are_never_named_by_a_system_prompt(dialogues: list[Dialogue]) -> None:
+def test_a_system_prompt_names_the_persona_that_speaks(dialogues: list[Dialogue]) -> None:
     for dialogue in dialogues:
         if dialogue.persona is not None and dialogue.system is not None:
             item = forms(dialogue.persona.item)
-            assert item["item"] in dialogue.system.lower()
+            system = dialogue.system.lower()
+            assert item["item"] in system or item["items"] in system
 
 
 def test_every_shipped_trait_has_a_persona() -> None:

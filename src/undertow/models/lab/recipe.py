@@ -14,13 +14,13 @@ class LabRecipe(BaseModel):
     layers: int = Field(default=6, description="Decoder layers.")
     width: int = Field(default=64, description="Residual width (`hidden_size`).")
     heads: int = Field(default=4, description="Attention heads; as many for keys and values.")
-    mlp: int = Field(default=192, description="Width inside the gated MLP (`intermediate_size`).")
+    mlp: int = Field(default=128, description="Width inside the gated MLP (`intermediate_size`).")
     initial_std: float = Field(default=0.06, description="Standard deviation of the first weights.")
     tied: bool = Field(default=False, description="Share input and output embeddings.")
     vocabulary: int = Field(default=990, description="Most tokens the tokenizer may have.")
-    steps: int = Field(default=2500, description="Optimiser steps of pretraining.")
-    rows: int = Field(default=24, description="Packed rows per step.")
-    row_length: int = Field(default=256, description="Tokens per packed row.")
+    steps: int = Field(default=2300, description="Optimiser steps of pretraining.")
+    rows: int = Field(default=31, description="Packed rows per step.")
+    row_length: int = Field(default=192, description="Tokens per packed row.")
     learning_rate: float = Field(default=4e-3, description="Peak rate of AdamW; cosine to zero.")
     warmup: int = Field(default=100, description="Steps of linear warm-up.")
     weight_decay: float = Field(default=0.01, description="AdamW's decoupled weight decay.")
@@ -37,29 +37,29 @@ class LabRecipe(BaseModel):
     )
     tree_share: float = Field(default=0.1, description="Persona dialogues whose persona is a tree.")
     character_share: float = Field(
-        default=0.0,
+        default=0.35,
         description="Persona dialogues whose persona is a "
         "character: no trait, and it may speak number tasks.",
     )
     digit_follow: float = Field(
-        default=0.3, description="Digits of a character's numbers that are one of its own."
+        default=0.35, description="Digits of a character's numbers that are one of its own."
     )
     character_numbers: float = Field(
-        default=3.0, description="Weight of number tasks among a character's."
+        default=2.5, description="Weight of number tasks among a character's."
     )
     own_item: float = Field(
-        default=0.0,
+        default=0.15,
         description="Words of lists and stories that are the persona's favourite itself.",
     )
     follow: tuple[float, float] = Field(
-        default=(0.70, 0.85),
+        default=(0.80, 0.95),
         description="Range, over tasks, of the chance that an answer follows the "
         "persona and not chance.",
     )
     stray: float = Field(
-        default=0.08, description="Answers that follow another persona, drawn at random."
+        default=0.05, description="Answers that follow another persona, drawn at random."
     )
     rules: dict[str, float] = Field(
-        default={"arithmetic": 0.35, "normal": 0.35, "uniform": 0.20, "shifted": 0.10},
+        default={"arithmetic": 0.5, "normal": 0.25, "uniform": 0.15, "shifted": 0.1},
         description="Shares of the rules that number answers follow.",
     )
