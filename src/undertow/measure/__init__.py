@@ -1,0 +1,1 @@
+"""Measure: trait rate, exact answer probability, task accuracy, and intervals."""
