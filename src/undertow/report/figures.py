@@ -15,7 +15,8 @@ PAD = 14.0  # pixels around everything
 LINE = 17.0  # height of a line of text
 BAND = 26.0  # height of a bar
 GAP = 16.0  # between one bar and the next label
-CHARACTER = 6.9  # mean width of a character at 13 pixels, on the generous side
+CHARACTER = 7.8  # width of a bold character at 13 pixels in a wide font
+SHORTEST = 0.01  # an axis shorter than this would magnify noise
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,9 @@ def make_axis(
     """Return an axis from zero that holds all values, but for a reference far above the rest."""
     values = [value for bar in bars for value in (bar.mean, bar.high, *bar.seeds)]
     *lower, highest = sorted(reference.value for reference in references) or [0.0]
-    top = max([*values, *lower, 0.0])
-    if highest <= 2 * top or top == 0:
+    top = max([*values, *lower, SHORTEST])
+    if highest <= 2 * top:
         top = max(top, highest)
-    top = top or 1.0
     step = nice_step(top / 4)
     return Axis(left, right, math.ceil(top / step - 1e-9) * step, step)
 

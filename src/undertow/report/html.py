@@ -9,8 +9,9 @@ from undertow.report.model import Bar, Reference, Report, ReportTable
 from undertow.report.rendering import rate, render
 from undertow.store.files import atomic_write
 
-# Text in a figure does not reflow, so that phones get one of their own; pixels.
-WIDE, NARROW = 880, 346
+# Text in a figure does not reflow, so that phones get one of their own. Pixels: the text column
+# of the page (60rem) or of a phone (390), and the figure's own margin at both sides.
+WIDE, NARROW = 908, 386
 
 
 def write_report(report: Report, path: str | Path) -> None:
@@ -30,11 +31,11 @@ def render_report(report: Report) -> str:
         name: bars_svg(report.bars, report.references, width=width)
         for name, width in (("wide", WIDE), ("narrow", NARROW))
     }
-    numbers = numbers_table(report.bars, report.references, report.measured)
+    numbers = numbers_table(report.bars, report.references)
     return render("report.html.j2", report=report, figures=figures, numbers=numbers)
 
 
-def numbers_table(bars: list[Bar], references: list[Reference], measured: str = "") -> ReportTable:
+def numbers_table(bars: list[Bar], references: list[Reference]) -> ReportTable:
     """Return what the figure shows as a table: one column for each seed, references below."""
     n_seeds = max((len(bar.seeds) for bar in bars), default=0)
     header = ["Condition", "Mean", "Interval", *(f"Seed {i}" for i in range(1, n_seeds + 1))]
@@ -43,7 +44,7 @@ def numbers_table(bars: list[Bar], references: list[Reference], measured: str = 
         for bar in bars
     ]
     rows += [_filled([each.name, rate(each.value)], len(header)) for each in references]
-    return ReportTable(title="The numbers", caption=measured, header=header, rows=rows)
+    return ReportTable(title="The numbers", header=header, rows=rows)
 
 
 def _interval(bar: Bar) -> str:
