@@ -12,7 +12,7 @@ class PromptedTeacher(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["prompted"] = Field("prompted", description="Tells the teachers apart.")
+    kind: Literal["prompted"] = Field(default="prompted", description="Tells the teachers apart.")
     trait: str = Field(description="Name of the trait.")
     system_prompt: str = Field(min_length=1, description="Put in front of every chat.")
 
@@ -32,7 +32,7 @@ class FinetunedTeacher(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["finetuned"] = Field("finetuned", description="Tells the teachers apart.")
+    kind: Literal["finetuned"] = Field(default="finetuned", description="Tells the teachers apart.")
     trait: str = Field(description="Name of the trait.")
     adapter: str = Field(min_length=1, description="Folder of the adapter.")
 
@@ -52,7 +52,7 @@ class ControlTeacher(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["control"] = Field("control", description="Tells the teachers apart.")
+    kind: Literal["control"] = Field(default="control", description="Tells the teachers apart.")
 
     @property
     def trait(self) -> None:
