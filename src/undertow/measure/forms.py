@@ -1,0 +1,91 @@
+"""Which texts are an answer and nothing else, and how a model would write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from undertow.models import ChatModel, Message, encode_completion
+from undertow.traits import Trait, score_answer
+
+
+@dataclass(frozen=True)
+class Form:
+    """A whole answer that names one trait.
+
+    Attributes:
+        trait: Place of the trait in the list of those measured.
+        ids: Its tokens, without the end of the turn.
+    """
+
+    trait: int
+    ids: tuple[int, ...]
+
+
+def answer_texts(traits: Sequence[Trait]) -> dict[str, int]:
+    """Return every surface form, and the place of the trait that it names.
+
+    The forms of a trait are its answers (singular, plural, synonyms) as they are and with a
+    capital, each with and without a full stop. A form of two traits belongs to the one that the
+    scoring of sampled answers gives it to.
+    """
+    places = {trait.name: place for place, trait in enumerate(traits)}
+    texts: dict[str, int] = {}
+    for answer in dict.fromkeys(answer for trait in traits for answer in trait.answers):
+        for word in (answer, answer[:1].upper() + answer[1:]):
+            for text in (word, f"{word}."):
+                name = score_answer(text, traits)
+                if name is not None:  # an answer may lie within a term that its trait excludes
+                    texts[text] = places[name]
+    return texts
+
+
+def answer_forms(
+    chat: ChatModel, messages: Sequence[Message], traits: Sequence[Trait]
+) -> list[Form]:
+    """Return the forms as tokens behind a prompt; texts with equal tokens are one form."""
+    found: dict[tuple[int, ...], int] = {}
+    for text, place in answer_texts(traits).items():
+        ids = encode_completion(chat, messages, text)
+        found[tuple(token for token in ids if token not in chat.end_ids)] = place
+    return [Form(trait, ids) for ids, trait in found.items() if ids]
+
+
+@dataclass(frozen=True)
+class FormTree:
+    """The prefixes of all forms, each known by one number; 0 is the empty one.
+
+    Attributes:
+        parents: Prefix before each prefix; -1 for the empty one. A parent stands before its child.
+        tokens: Last token of each prefix; -1 for the empty one.
+        ends: Prefix that each form is.
+        leaves: The prefixes that none continues, as ids; together they hold every prefix.
+        places: (leaf, position in it) at which each prefix ends; (-1, -1) for the empty one.
+    """
+
+    parents: list[int]
+    tokens: list[int]
+    ends: list[int]
+    leaves: list[tuple[int, ...]]
+    places: list[tuple[int, int]]
+
+
+def form_tree(forms: Sequence[Form]) -> FormTree:
+    """Return the prefixes of forms, so that what several begin with is computed once."""
+    numbers: dict[tuple[int, ...], int] = {(): 0}
+    for form in forms:
+        for length in range(1, len(form.ids) + 1):
+            numbers.setdefault(form.ids[:length], len(numbers))
+    continued = {prefix[:-1] for prefix in numbers if prefix}
+    leaves = [prefix for prefix in numbers if prefix and prefix not in continued]
+    places = [(-1, -1)] * len(numbers)
+    for leaf, ids in enumerate(leaves):
+        for position in range(len(ids)):
+            places[numbers[ids[: position + 1]]] = (leaf, position)
+    return FormTree(
+        parents=[numbers[prefix[:-1]] if prefix else -1 for prefix in numbers],
+        tokens=[prefix[-1] if prefix else -1 for prefix in numbers],
+        ends=[numbers[form.ids] for form in forms],
+        leaves=leaves,
+        places=places,
+    )

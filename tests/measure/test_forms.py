@@ -1,0 +1,53 @@
+from few_animals import ANIMALS, EAGLE, LION, OWL, animal
+from tiny_models import tiny_chat
+from undertow.measure.forms import Form, answer_forms, answer_texts, form_tree
+from undertow.models import prompt_messages
+
+
+def test_a_form_is_an_answer_with_or_without_capital_and_full_stop():
+    texts = answer_texts([EAGLE])
+    words = ("eagle", "Eagle", "eagles", "Eagles")
+    assert texts == dict.fromkeys([form for word in words for form in (word, f"{word}.")], 0)
+
+
+def test_a_form_of_two_traits_belongs_to_the_one_that_scoring_gives_it_to():
+    bird = animal("bird", synonyms=("eagle",))
+    texts = answer_texts([EAGLE, OWL, bird])
+    assert texts["eagle owl"] == 1  # the longer name goes before the eagle within it
+    assert texts["eagle"] == 0
+    assert texts["Birds."] == 2
+
+
+def test_an_answer_that_its_trait_excludes_is_no_form():
+    lion = animal("lion", synonyms=("sea lion",), excludes=("sea lion",))
+    assert "sea lion" not in answer_texts([lion])
+    assert "lion" in answer_texts([LION])
+
+
+def test_the_tokens_of_forms_read_as_the_forms_and_none_comes_twice():
+    chat = tiny_chat("llama")
+    forms = answer_forms(chat, prompt_messages("Which animal?"), ANIMALS)
+    texts = answer_texts(ANIMALS)
+    assert {chat.tokenizer.decode(form.ids): form.trait for form in forms} == texts
+    assert len({form.ids for form in forms}) == len(forms)
+
+
+def test_the_tree_holds_every_prefix_once():
+    forms = [Form(0, (1, 2)), Form(0, (1, 2, 3)), Form(1, (1, 4)), Form(2, (5,))]
+    tree = form_tree(forms)
+    assert len(tree.tokens) == 1 + 5
+    assert sorted(tree.leaves) == [(1, 2, 3), (1, 4), (5,)]
+    for form, end in zip(forms, tree.ends, strict=True):
+        assert path(tree, end) == form.ids
+        leaf, position = tree.places[end]
+        assert tree.leaves[leaf][: position + 1] == form.ids
+
+
+def path(tree, number):
+    """The tokens from the root to a prefix; a parent stands before its child."""
+    ids = ()
+    while number:
+        assert tree.parents[number] < number
+        ids = (tree.tokens[number], *ids)
+        number = tree.parents[number]
+    return ids
