@@ -15,12 +15,16 @@ class GenerationConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    temperature: float = Field(1.0, ge=0, description="Of the sampling; 0 decodes greedily.")
-    top_p: float = Field(1.0, gt=0, le=1, description="Share of probability kept; 1 keeps all.")
-    top_k: int = Field(0, ge=0, description="Number of tokens kept; 0 keeps all.")
-    max_new_tokens: int = Field(64, ge=1, description="Longest completion, in tokens.")
-    seed: int = Field(0, ge=0, lt=2**64, description="Of the sampling, with the row's id.")
-    batch_size: int = Field(256, ge=1, description="Rows decoded at once.")
+    temperature: float = Field(
+        default=1.0, ge=0, description="Of the sampling; 0 decodes greedily."
+    )
+    top_p: float = Field(
+        default=1.0, gt=0, le=1, description="Share of probability kept; 1 keeps all."
+    )
+    top_k: int = Field(default=0, ge=0, description="Number of tokens kept; 0 keeps all.")
+    max_new_tokens: int = Field(default=64, ge=1, description="Longest completion, in tokens.")
+    seed: int = Field(default=0, ge=0, lt=2**64, description="Of the sampling, with the row's id.")
+    batch_size: int = Field(default=256, ge=1, description="Rows decoded at once.")
 
 
 @dataclass(frozen=True)
