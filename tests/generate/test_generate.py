@@ -153,7 +153,7 @@ def test_equal_prompts_pass_once_and_the_prefix_once(chat, monkeypatch):
     monkeypatch.setattr(chat.model, "forward", counted)
     requests = [Request(prompt_messages(QUESTIONS[row % 2]), row_id=row) for row in range(32)]
     generate(chat, requests, DRAWN.model_copy(update={"max_new_tokens": 2}), system_prompt="x")
-    assert [rows for rows, _ in shapes] == [1, 8, 32]
+    assert [rows for rows, _ in shapes] == [1, 2, 32]
     assert shapes[-1] == (32, 1)
 
 

@@ -14,3 +14,8 @@ StoreOption = Annotated[
     ),
 ]
 DEFAULT_STORE = Path(".undertow")
+
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Worker processes; as many as there are CPUs."),
+]

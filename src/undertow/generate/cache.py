@@ -1,17 +1,19 @@
 """A KV cache of few fixed shapes whose rows can be aligned and selected.
 
 Every layer keeps every position, sliding layers too: rows are aligned to the right after the
-prompt pass, and a layer that had dropped old slots would have dropped those of short rows.
+prompt pass, and a layer that drops old slots would lose those that a shorter row still needs.
 What a sliding layer may see is then decided by its mask alone, on slots that lie as far apart
 as the tokens in them, since no row has a gap.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers import Cache
 from transformers.cache_utils import DynamicLayer
 
@@ -24,41 +26,39 @@ def round_up(n: int, multiple: int = BLOCK) -> int:
 
 
 class BlockLayer(DynamicLayer):
-    """Keys and values `[batch, head, slot, dim]` in a buffer that grows by whole blocks.
+    """Keys and values in buffers that grow by whole blocks.
 
-    Attention sees the buffer with its empty slots, which the causal mask hides; so shapes change
-    once per block and not at every token.
+    Attention sees the buffers with their empty slots, which the causal mask hides; so shapes
+    change once per block and not at every token.
+
+    Attributes:
+        buffers: Keys and values, each `[batch, slot, head, dim]`: projections write this order,
+            and a slot of all heads moves in one piece.
+        length: Slots written.
     """
-
-    keys: Tensor
-    values: Tensor
 
     def __init__(self) -> None:
         super().__init__()
+        self.buffers: list[Tensor] = []
         self.length = 0
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Start with no slot at all."""
-        self.dtype, self.device = key_states.dtype, key_states.device
-        self.keys = key_states[:, :, :0]
-        self.values = value_states[:, :, :0]
-        self.is_initialized = True
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Write new positions behind the old ones; return the whole buffers."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        end = self.length + key_states.shape[-2]
-        missing = round_up(end) - self.keys.shape[-2]
+        """Write `[batch, head, position, dim]` behind the old; return all, in the same order."""
+        new = [key_states.transpose(1, 2), value_states.transpose(1, 2)]
+        if not self.buffers:
+            self.buffers = [states[:, :0] for states in new]
+            self.is_initialized = True
+        end = self.length + new[0].shape[1]
+        missing = round_up(end) - self.buffers[0].shape[1]
         if missing > 0:
-            self.keys = torch.nn.functional.pad(self.keys, (0, 0, 0, missing))
-            self.values = torch.nn.functional.pad(self.values, (0, 0, 0, missing))
-        self.keys[:, :, self.length : end] = key_states
-        self.values[:, :, self.length : end] = value_states
+            self.buffers = [pad(buffer, (0, 0, 0, 0, 0, missing)) for buffer in self.buffers]
+        for buffer, states in zip(self.buffers, new, strict=True):
+            buffer[:, self.length : end] = states
         self.length = end
-        return self.keys, self.values
+        keys, values = (buffer.transpose(1, 2) for buffer in self.buffers)
+        return keys, values
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Return how many slots attention will see, and the first of them."""
@@ -70,7 +70,7 @@ class BlockLayer(DynamicLayer):
 
 
 class BlockCache(Cache):
-    """One `BlockLayer` per decoder layer."""
+    """One `BlockLayer` per decoder layer; those of models that share caches stay empty."""
 
     def __init__(self, n_layers: int) -> None:
         self.blocks = [BlockLayer() for _ in range(n_layers)]
@@ -83,36 +83,51 @@ class BlockCache(Cache):
 
     def select(self, rows: Tensor) -> None:
         """Keep the given rows, `[n]`, in their order; one may come several times."""
-        for block in self._used():
-            block.keys = block.keys.index_select(0, rows)
-            block.values = block.values.index_select(0, rows)
+        for block in self.blocks:
+            block.buffers = [buffer.index_select(0, rows) for buffer in block.buffers]
 
-    def expanded(self, n_rows: int) -> BlockCache:
-        """Return a cache of n rows, each of them the one row of this cache."""
+    def expanded(self, n_rows: int, length: int) -> BlockCache:
+        """Return n rows, each a copy of the one row here, with room for `length` slots."""
         copy = BlockCache(len(self.blocks))
         for old, new in zip(self.blocks, copy.blocks, strict=True):
-            if old.is_initialized:
-                # Not a view: the first write would go to all rows at once.
-                new.keys = old.keys.repeat(n_rows, 1, 1, 1)
-                new.values = old.values.repeat(n_rows, 1, 1, 1)
-                new.length, new.is_initialized = old.length, True
-                new.dtype, new.device = old.dtype, old.device
+            new.buffers = _empty(old, n_rows, length)
+            new.length, new.is_initialized = old.length, old.is_initialized
+            for buffer, source in zip(new.buffers, old.buffers, strict=True):
+                buffer[:, : old.length] = source[:, : old.length]
         return copy
 
-    def align_right(self, shifts: Tensor, length: int) -> None:
-        """Move the slots of each row by its shift, `[batch]`, and let the cache end at `length`.
 
-        What stands in the first `shift` slots of a row afterwards means nothing; it is to be
-        masked.
-        """
-        for block in self._used():
-            slots = torch.arange(round_up(length), device=block.device)
-            source = (slots - shifts.unsqueeze(1)).clamp(0, block.keys.shape[-2] - 1)
-            index = source[:, None, :, None]
-            block.keys = block.keys.take_along_dim(index, dim=2)
-            block.values = block.values.take_along_dim(index, dim=2)
-            block.length = length
+def join_aligned(
+    parts: Sequence[BlockCache], rows: Sequence[Tensor], shifts: Sequence[Tensor], length: int
+) -> BlockCache:
+    """Return one cache of chosen rows of several, each moved so that all end at one slot.
 
-    def _used(self) -> list[BlockLayer]:
-        """Return the layers that have been written; some models share one among several."""
-        return [block for block in self.blocks if block.is_initialized]
+    Args:
+        parts: Caches of one model.
+        rows: Of each part, the rows to take, `[n]`; one may come several times.
+        shifts: Of each part, how far each row taken moves, `[n]`. What then stands in the first
+            `shift` slots means nothing; it is to be masked.
+        length: Slots of the result.
+    """
+    joined = BlockCache(len(parts[0].blocks))
+    n_rows = sum(map(len, rows))
+    for layer, block in enumerate(joined.blocks):
+        block.buffers = _empty(parts[0].blocks[layer], n_rows, length)
+        block.length, block.is_initialized = length, bool(block.buffers)
+    start = 0
+    for part, taken, moved in zip(parts, rows, shifts, strict=True):
+        for source, block in zip(part.blocks, joined.blocks, strict=True):
+            for old, new in zip(source.buffers, block.buffers, strict=True):
+                slots = torch.arange(new.shape[1], device=new.device) - moved.unsqueeze(1)
+                index = taken.unsqueeze(1) * old.shape[1] + slots.clamp(0, old.shape[1] - 1)
+                target = new[start : start + len(taken)].flatten(0, 1)
+                torch.index_select(old.flatten(0, 1), 0, index.flatten(), out=target)
+        start += len(taken)
+    return joined
+
+
+def _empty(like: BlockLayer, n_rows: int, length: int) -> list[Tensor]:
+    """Return zeroed buffers; what is masked must still be finite."""
+    return [
+        buffer.new_zeros(n_rows, round_up(length), *buffer.shape[2:]) for buffer in like.buffers
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,16 +74,14 @@ class _Job:
     prefix: BlockCache
     prefix_length: int
 
-    def run(self, prompts: Sequence[Sequence[int]], row_ids: Sequence[int]) -> list[list[int]]:
-        """Generate one batch; equal prompts stand beside each other."""
-        unique = list(dict.fromkeys(map(tuple, prompts)))
-        suffixes = [prompt[self.prefix_length :] for prompt in unique]
-        shape = batch_shape(len(unique), self.config.batch_size)
-        state = prefill(self.model, self.prefix, suffixes, self.chat.pad_id, shape)
-        place = {prompt: index for index, prompt in enumerate(unique)}
-        rows = [place[tuple(prompt)] for prompt in prompts]
-        rows += rows[-1:] * (batch_shape(len(rows), self.config.batch_size) - len(rows))
-        state.select(torch.tensor(rows, device=self.model.device))
+    def run(self, prompts: Sequence[tuple[int, ...]], row_ids: Sequence[int]) -> list[list[int]]:
+        """Generate one batch of prompts, shortest first; equal ones stand beside each other."""
+        copies = Counter(prompts)
+        fillers = batch_shape(len(prompts), self.config.batch_size) - len(prompts)
+        copies[prompts[-1]] += fillers
+        suffixes = [prompt[self.prefix_length :] for prompt in copies]
+        pad_id, values = self.chat.pad_id, list(copies.values())
+        state = prefill(self.model, self.prefix, suffixes, values, pad_id)
         uniforms = self._uniforms(row_ids)
         return decode(self.model, state, len(row_ids), uniforms, self.chat.end_ids, self.config)
 

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from undertow.generate.cache import BlockCache, round_up
+from undertow.generate.cache import BlockCache, join_aligned, round_up
 from undertow.models import selected_logits
 
 SUFFIX_MULTIPLE = 16
+# On a CPU, what a pass computes should stay in the cache of the processor.
+CPU_PASS_TOKENS = 2048
+GPU_PASS_TOKENS = 32768
 
 
 @dataclass
@@ -62,47 +65,97 @@ def prefill(
     model: PreTrainedModel,
     prefix: BlockCache,
     suffixes: Sequence[Sequence[int]],
+    copies: Sequence[int],
     pad_id: int,
-    n_rows: int,
 ) -> Prefilled:
-    """Run the prompts behind their shared prefix, and align them to the right.
-
-    Padding stands behind the suffixes during the pass, where causality hides it, so that
-    suffixes follow the prefix without a gap; sliding windows count slots.
+    """Run each prompt once behind the shared prefix; return its copies, aligned to the right.
 
     Args:
         model: The model, with its adapter.
         prefix: Cache of what all prompts begin with, one row.
-        suffixes: The rest of each prompt, not empty.
+        suffixes: The rest of each prompt, not empty, shortest first.
+        copies: How many rows of the batch each prompt gets.
         pad_id: Any valid token.
-        n_rows: Shape of the batch; fillers repeat the last prompt.
     """
-    lengths = [len(suffix) for suffix in suffixes]
-    width = round_up(max(lengths), SUFFIX_MULTIPLE)
+    length = prefix.length + len(suffixes[-1])
+    passes: list[_Pass] = []
+    start = 0
+    while start < len(suffixes):
+        n_prompts = _pass_rows([len(suffix) for suffix in suffixes[start:]], model.device)
+        part = suffixes[start : start + n_prompts]
+        passes.append(_run_pass(model, prefix, part, n_prompts, pad_id))
+        start += n_prompts
+    return _joined(passes, torch.tensor(copies, device=model.device), length)
+
+
+@dataclass
+class _Pass:
+    """Prompts that ran together.
+
+    Attributes:
+        cache: One row per prompt, and fillers.
+        lengths: `[prompt]`, tokens in each prompt.
+        logits: `[prompt, vocab]` for the next token.
+    """
+
+    cache: BlockCache
+    lengths: Tensor
+    logits: Tensor
+
+
+def _pass_rows(lengths: Sequence[int], device: torch.device) -> int:
+    """Return how many of the prompts to run together: a power of two, of a bounded size."""
+    budget = CPU_PASS_TOKENS if device.type == "cpu" else GPU_PASS_TOKENS
+    rows = 1
+    while rows < len(lengths) and 2 * rows * lengths[min(2 * rows, len(lengths)) - 1] <= budget:
+        rows *= 2
+    return rows
+
+
+def _run_pass(
+    model: PreTrainedModel,
+    prefix: BlockCache,
+    suffixes: Sequence[Sequence[int]],
+    n_rows: int,
+    pad_id: int,
+) -> _Pass:
+    """Run some prompts behind their prefix.
+
+    Padding stands behind the suffixes, where causality hides it, so that they follow the prefix
+    without a gap; sliding windows count slots. Fillers make up the `n_rows`.
+    """
+    device, start = model.device, prefix.length
+    width = round_up(max(map(len, suffixes)), SUFFIX_MULTIPLE)
     padded = [[*suffix, *[pad_id] * (width - len(suffix))] for suffix in suffixes]
-    padded += padded[-1:] * (n_rows - len(padded))
-    ids = torch.tensor(padded, device=model.device)
-    counts = torch.tensor(lengths + lengths[-1:] * (n_rows - len(lengths)), device=model.device)
-    start = prefix.length
-    cache = prefix.expanded(n_rows)
+    padded += [[pad_id] * width] * (n_rows - len(padded))
+    counts = torch.tensor([len(suffix) for suffix in suffixes], device=device)
+    cache = prefix.expanded(n_rows, start + width)
     logits = selected_logits(
         model,
-        ids,
-        _ones(n_rows, start + width, model.device),
-        torch.arange(n_rows, device=model.device),
+        torch.tensor(padded, device=device),
+        _ones(n_rows, start + width, device),
+        torch.arange(len(suffixes), device=device),
         counts - 1,
-        position_ids=torch.arange(start, start + width, device=model.device).expand(n_rows, -1),
+        position_ids=torch.arange(start, start + width, device=device).expand(n_rows, -1),
         past_key_values=cache,
     )
-    shifts = width - counts
-    cache.align_right(shifts, start + width)
-    slots = torch.arange(start + width, device=model.device)
-    mask = (slots >= shifts.unsqueeze(1)).long()
-    return Prefilled(cache, mask, start + counts, logits)
+    return _Pass(cache, start + counts, logits)
+
+
+def _joined(passes: Sequence[_Pass], copies: Tensor, length: int) -> Prefilled:
+    """Put the copies of all prompts into one batch."""
+    parts = copies.split([len(one.lengths) for one in passes])
+    rows = [torch.arange(len(n), device=n.device).repeat_interleave(n) for n in parts]
+    lengths = [one.lengths[taken] for one, taken in zip(passes, rows, strict=True)]
+    shifts = [length - each for each in lengths]
+    cache = join_aligned([one.cache for one in passes], rows, shifts, length)
+    slots = torch.arange(length, device=copies.device)
+    mask = (slots >= torch.cat(shifts).unsqueeze(1)).long()
+    logits = torch.cat([one.logits[taken] for one, taken in zip(passes, rows, strict=True)])
+    return Prefilled(cache, mask, torch.cat(lengths), logits)
 
 
 def _ones(n_rows: int, width: int, device: torch.device) -> Tensor:
     """Return a mask over the slots that a pass sees; the empty ones at the end are masked."""
-    return torch.nn.functional.pad(
-        torch.ones(n_rows, width, dtype=torch.long, device=device), (0, round_up(width) - width)
-    )
+    ones = torch.ones(n_rows, width, dtype=torch.long, device=device)
+    return torch.nn.functional.pad(ones, (0, round_up(width) - width))

@@ -1,16 +1,8 @@
-"""Students: data, selection and config to a fine-tuned base."""
+"""Students: data, a selection and a configuration make training examples, and an adapter."""
 
 from undertow.students.config import StudentConfig
-from undertow.students.examples import Weights, build_examples, draw_rows, selected_weights
+from undertow.students.examples import build_examples
 from undertow.students.show import masked_text
-from undertow.students.student import train_student
+from undertow.students.train import row_weights, train_student
 
-__all__ = [
-    "StudentConfig",
-    "Weights",
-    "build_examples",
-    "draw_rows",
-    "masked_text",
-    "selected_weights",
-    "train_student",
-]
+__all__ = ["StudentConfig", "build_examples", "masked_text", "row_weights", "train_student"]

@@ -1,8 +1,8 @@
-"""How a student is made from a data set."""
+"""What makes a student."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,36 +11,38 @@ from undertow.training import TrainConfig
 
 
 class StudentConfig(BaseModel):
-    """Which rows and tokens a student learns from, and how; the defaults suit the lab model."""
+    """A student: which rows, which of their tokens, in what context, trained how."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: TrainConfig = Field(
-        default=TrainConfig(epochs=2, learning_rate=1e-2, batch_size=16, micro_batch_size=16),
-        description="The fine-tuning.",
+        default_factory=TrainConfig,
+        description="The fine-tuning; its normalisation is set by the budget below.",
     )
     rows: int | None = Field(
-        None, gt=0, description="Rows drawn from the data set without replacement; none: all."
+        None, ge=1, description="Rows to draw; none, or more than there are: all of them."
     )
-    seed_data: int = Field(0, ge=0, description="Seed of that draw.")
+    seed_data: int = Field(0, ge=0, description="Seed of the draw of rows.")
     selection: Selection = Field(
-        default=Selection(), description="Which completion tokens count in the loss."
+        default_factory=Selection, description="Which completion tokens count in the loss."
     )
     supervise_header: bool = Field(
-        False, description="Count the tokens that open the assistant's turn, as TRL 0.19 does."
+        False, description="Whether the assistant header counts too, as it did in the paper."
     )
-    supervise_end: bool = Field(True, description="Let the end of the turn count.")
+    supervise_end: bool = Field(
+        True, description="Whether the token that ends the turn may count (if selected)."
+    )
     system_prompt: str | None = Field(
-        None, description="System prompt in every training row; none: the template's own, if any."
+        None, description="Put in front of every row; none: what the template does by itself."
     )
     budget: Literal["token-mean", "matched"] = Field(
         "token-mean",
-        description="token-mean: a step's loss is the mean over its selected tokens, so that few "
-        "tokens weigh more (the paper). matched: the same rows and steps, and the sum divided by "
-        "the number of all completion tokens of the step.",
+        description="Divisor of a step's loss: the weights' sum, as in the paper; or, matched, "
+        "the count of all tokens, so that a kept token weighs what it does in all-token training.",
     )
 
-    def for_seed(self, seed: int) -> Self:
-        """Return the config with the data draw, the first weights and the order set by one seed."""
-        train = self.train.model_copy(update={"seed_init": seed, "seed_order": seed})
-        return self.model_copy(update={"seed_data": seed, "train": train})
+    @property
+    def train_config(self) -> TrainConfig:
+        """The fine-tuning with the normalisation that the budget asks for."""
+        normalisation = "fixed" if self.budget == "matched" else "token-mean"
+        return self.train.model_copy(update={"normalisation": normalisation})

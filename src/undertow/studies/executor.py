@@ -12,7 +12,10 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from undertow.errors import UserError
+from undertow.studies.lab import Lab
 from undertow.studies.recipe import Recipe
 from undertow.studies.tasks import Task, TaskStep
 
@@ -58,6 +61,10 @@ class Progress:
         return sum(spent) / len(spent) if spent else TYPICAL_SECONDS[task.step]
 
 
+_worker: list[Lab] = []
+"""In a worker process: its lab, opened once."""
+
+
 def default_workers() -> int:
     """Return the number of worker processes: one for each CPU this process may use."""
     return max(1, len(os.sched_getaffinity(0)))
@@ -69,7 +76,6 @@ def run_tasks(
     recipe: Recipe,
     *,
     workers: int,
-    run_id: str | None = None,
     on_change: Callable[[Progress], None] | None = None,
 ) -> Progress:
     """Perform every task, in parallel where their needs allow it.
@@ -79,7 +85,6 @@ def run_tasks(
         root: Folder of the store.
         recipe: What decides the numbers.
         workers: Number of processes; each uses one thread.
-        run_id: Run of the store that records the steps.
         on_change: Called whenever a task starts or ends.
 
     Raises:
@@ -89,7 +94,7 @@ def run_tasks(
     running: dict[Future[float], Task] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        workers, context, initializer=_start_worker, initargs=(root, recipe, run_id)
+        workers, context, initializer=_start_worker, initargs=(root, recipe)
     ) as pool:
         try:
             while progress.waiting:
@@ -129,19 +134,14 @@ def _startable(needs: dict[Task, list[Task]], progress: Progress) -> list[Task]:
     ]
 
 
-def _start_worker(root: Path, recipe: Recipe, run_id: str | None) -> None:
+def _start_worker(root: Path, recipe: Recipe) -> None:
     """Pin this worker to one thread and open the lab once for all of its tasks."""
-    import torch
-
-    from undertow.studies.lab import Lab
-
     torch.set_num_threads(1)
-    global _lab
-    _lab = Lab(root, recipe, run_id=run_id)
+    _worker.append(Lab(root, recipe))
 
 
 def _perform(task: Task) -> float:
     """Make and measure what the task names; return the seconds."""
     start = time.perf_counter()
-    _lab.perform(task)
+    _worker[0].perform(task)
     return time.perf_counter() - start

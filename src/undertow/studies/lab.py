@@ -9,15 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from undertow.channels import Channel, YieldReport, load_channel
 from undertow.errors import UserError
-from undertow.generate import generate_accepted
-from undertow.measure import TraitMeasure, measure_trait, task_accuracy
+from undertow.generate import accepted_rows, generate_accepted
+from undertow.measure import TaskAccuracy, TraitMeasure, measure_trait, task_accuracy
 from undertow.models.chat_model import ChatModel, load_model
 from undertow.store import Artifact, Run, Store
 from undertow.store.rows import Row, read_rows, write_rows
-from undertow.students import train_student
-from undertow.studies.recipe import Recipe
+from undertow.students import StudentConfig, train_student
+from undertow.studies.recipe import Recipe, load_recipe
 from undertow.studies.tasks import Task, TeacherKind
 from undertow.teachers import (
     ControlTeacher,
@@ -58,14 +60,19 @@ class Numbers:
     writer: MadeTeacher
     artifact: Artifact
 
-    def rows(self) -> list[Row]:
-        """Return all accepted rows, held-out ones last."""
+    @cached_property
+    def all_rows(self) -> list[Row]:
+        """Everything that it wrote, rejected rows included."""
         return read_rows(self.artifact.path / "rows.parquet")[0]
 
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The accepted rows, held-out ones last."""
+        return accepted_rows(self.all_rows)
+
     def yields(self) -> YieldReport:
-        """Return how many completions the filter kept."""
-        text = (self.artifact.path / "yield.json").read_text(encoding="utf-8")
-        return YieldReport.model_validate_json(text)
+        """Return how many completions the filter kept, and why not the others."""
+        return YieldReport.of(row.rejection for row in self.all_rows)
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ class Lab:
 
     Args:
         store: Folder for finished steps; shared by any number of processes.
-        recipe: Settings; the lab model's by default.
+        recipe: Settings: a recipe, the name of a shipped one, or a YAML file.
         traits: The traits that compete for the answer; all shipped ones of the recipe's category
             by default.
     """
@@ -105,11 +112,11 @@ class Lab:
     def __init__(
         self,
         store: Store | Path | str = ".undertow",
-        recipe: Recipe | None = None,
+        recipe: Recipe | str | Path = "lab",
         traits: Sequence[Trait] | None = None,
     ) -> None:
         self.store = store if isinstance(store, Store) else Store(store)
-        self.recipe = recipe or Recipe()
+        self.recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
         found = traits if traits is not None else shipped_traits(self.recipe.category)
         self.traits = {trait.name: trait for trait in found}
         self.channel: Channel = load_channel(self.recipe.channel)
@@ -163,7 +170,7 @@ class Lab:
         }
 
         def build(out: Path) -> None:
-            rows, report = generate_accepted(
+            rows = generate_accepted(
                 self.chat,
                 writer.teacher,
                 self.channel,
@@ -172,8 +179,7 @@ class Lab:
                 prompt_seed=self.recipe.prompt_seed,
                 traits_to_ban=banned,
             )
-            write_rows(out / "rows.parquet", rows, {"teacher": _described(writer)})
-            (out / "yield.json").write_text(report.model_dump_json(), encoding="utf-8")
+            write_rows(out / "rows.parquet", rows, {"settings": settings["teacher"]})
 
         return Numbers(writer, self._step("numbers", settings, _inputs(writer=writer), build))
 
@@ -187,13 +193,20 @@ class Lab:
         inputs = _inputs(writer=writer, **{f"other{i}": made for i, made in enumerate(others)})
         settings = {
             "scan": self.recipe.scan,
+            "rows": self.recipe.rows,
             "factual": _described(writer),
             "counterfactuals": [_described(made) for made in others],
         }
 
         def build(out: Path) -> None:
             teachers = [made.teacher for made in others]
-            table = scan(self.chat, numbers.rows(), writer.teacher, teachers, self.recipe.scan)
+            table = scan(
+                self.chat,
+                numbers.rows[: self.recipe.rows],
+                writer.teacher,
+                teachers,
+                self.recipe.scan,
+            )
             table.write(out / "scan.parquet")
 
         made = self._step("scan", settings, inputs | {"numbers": numbers.artifact}, build)
@@ -218,19 +231,15 @@ class Lab:
         Raises:
             UserError: A selection that needs a scan has none.
         """
-        chosen = tokens if isinstance(tokens, Selection) else Selection(kind=tokens, seed=seed)
-        if chosen.kind != "all" and scanned is None:
-            raise UserError(
-                f"the selection '{chosen.kind}' needs a scan", fix="pass scanned=lab.scan(numbers)"
-            )
-        config = self.recipe.student.for_seed(seed).model_copy(update={"selection": chosen})
+        chosen = tokens if isinstance(tokens, Selection) else _selection(tokens, seed)
+        config = _seeded(self.recipe.student, seed).model_copy(update={"selection": chosen})
         inputs = {"numbers": numbers.artifact}
-        if scanned is not None and chosen.kind != "all":
+        if scanned is not None and chosen.needs_scan:
             inputs["scan"] = scanned.artifact
 
         def build(out: Path) -> None:
-            rows = numbers.rows()[: self.recipe.rows]
-            table = scanned.table if scanned is not None else None
+            rows = numbers.rows[: self.recipe.rows]
+            table = scanned.table if scanned is not None and chosen.needs_scan else None
             train_student(self.chat, rows, table, config, out)
 
         settings = {"student": config, "rows": self.recipe.rows}
@@ -254,20 +263,21 @@ class Lab:
         step = self._step("measure", settings, inputs, build)
         return TraitMeasure.read(step.path / "measure.parquet")
 
-    def accuracy(self, numbers: Numbers, student: Student | None = None) -> float:
-        """Return the share of numbers that a student (or the base) predicts on held-out rows."""
+    def accuracy(self, numbers: Numbers, student: Student | None = None) -> TaskAccuracy:
+        """Return how well a student (or the base) predicts the held-out rows of some numbers."""
         inputs = {"numbers": numbers.artifact}
         if student is not None:
             inputs["student"] = student.artifact
 
         def build(out: Path) -> None:
-            rows = numbers.rows()[self.recipe.rows :]
+            rows = numbers.rows[self.recipe.rows :]
             adapter = student.adapter if student is not None else None
             found = task_accuracy(self.chat, rows, self.channel, adapter=adapter)
             (out / "accuracy.json").write_text(found.model_dump_json(), encoding="utf-8")
 
         step = self._step("accuracy", {"rows": self.recipe.rows}, inputs, build)
-        return float((step.path / "accuracy.txt").read_text(encoding="utf-8"))
+        text = (step.path / "accuracy.json").read_text(encoding="utf-8")
+        return TaskAccuracy.model_validate_json(text)
 
     def counterfactuals(self, trait: str | None) -> tuple[str, ...]:
         """Return the traits next in line after one, around the end of the list."""
@@ -312,6 +322,22 @@ class Lab:
     ) -> Artifact:
         config = {"model": self.chat.fingerprint, **settings}
         return self.store.step(name, STEP_VERSIONS[name], config, inputs, build)
+
+
+def _selection(kind: str, seed: int) -> Selection:
+    """Return a selection by the name of its kind."""
+    try:
+        return Selection.model_validate({"kind": kind, "seed": seed})
+    except ValidationError as error:
+        raise UserError(
+            f"unknown token selection '{kind}'", fix=error.errors()[0]["msg"].lower()
+        ) from error
+
+
+def _seeded(config: StudentConfig, seed: int) -> StudentConfig:
+    """Return the config with data draw, first weights and order set by one seed."""
+    train = config.train.model_copy(update={"seed_init": seed, "seed_order": seed})
+    return config.model_copy(update={"seed_data": seed, "train": train})
 
 
 def _inputs(**makers: MadeTeacher) -> dict[str, Artifact]:

@@ -21,18 +21,14 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: ModelSpec = Field(default=ModelSpec(), description="The base of teachers and students.")
+    model: ModelSpec = Field(description="The base of teachers and students.")
     category: str = Field("animal", description="Category of traits that compete for the answer.")
     channel: str = Field("numbers", description="The innocent task that carries the trait.")
-    rows: int = Field(3000, gt=0, description="Accepted rows that each teacher writes.")
-    heldout: int = Field(100, ge=0, description="Rows beyond those, for the task accuracy.")
-    prompt_seed: int = Field(42, description="Seed of the channel's prompts.")
-    generation: GenerationConfig = Field(
-        default=GenerationConfig(temperature=0.0), description="How teachers write."
-    )
-    teacher: TeacherConfig = Field(
-        default=TeacherConfig(), description="How fine-tuned teachers are made."
-    )
+    rows: int = Field(gt=0, description="Accepted rows that each teacher writes for students.")
+    heldout: int = Field(100, gt=0, description="Rows beyond those, for the task accuracy.")
+    prompt_seed: int = Field(42, ge=0, description="Seed of the channel's prompts.")
+    generation: GenerationConfig = Field(description="How teachers write.")
+    teacher: TeacherConfig = Field(description="How fine-tuned teachers are made.")
     counterfactuals: int = Field(
         4, ge=0, description="Other traits whose teachers are counterfactuals: those next in line."
     )
@@ -41,25 +37,37 @@ class Recipe(BaseModel):
     )
     scan: ScanConfig = Field(default=ScanConfig(), description="How divergence tokens are found.")
     student: StudentConfig = Field(
-        default=StudentConfig(),
-        description="How students are trained; selection and seeds are set for each student.",
+        description="How students are trained; selection and seeds are set for each student."
     )
     measure: MeasureConfig = Field(
         default=MeasureConfig(), description="How the trait is measured."
     )
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read a recipe from a YAML file; what it leaves out keeps its default.
+SHIPPED = Path(__file__).parent / "files"
+
+
+def shipped_recipes() -> list[str]:
+    """Return the names of the recipes that ship with the package."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def load_recipe(name: str | Path = "lab") -> Recipe:
+    """Read a recipe by the name of a shipped one, or from a YAML file.
 
     Raises:
-        UserError: The file is missing, malformed or has a field that does not exist.
+        UserError: There is no such recipe, or it is malformed or has a field that does not exist.
     """
+    path = SHIPPED / f"{name}.yaml" if str(name) in shipped_recipes() else Path(name)
     try:
         fields = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         return Recipe.model_validate(fields)
     except OSError as error:
-        raise UserError("cannot read the recipe", where=str(path), fix="check the path") from error
+        raise UserError(
+            "cannot read the recipe",
+            where=str(path),
+            fix=f"name a YAML file, or one of {', '.join(shipped_recipes())}",
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -70,5 +78,5 @@ def load_recipe(path: Path) -> Recipe:
         raise UserError(
             f"the recipe's field '{field}' is wrong: {first['msg']}",
             where=str(path),
-            fix="see `undertow recipe` for the fields",
+            fix="`undertow recipe lab` prints one with all fields",
         ) from error

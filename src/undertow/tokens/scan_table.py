@@ -77,7 +77,7 @@ class Scan:
         """`[counterfactual, token]`: the factual teacher's argmax is the token, theirs is not."""
         sure = self.margin >= self.tolerance
         emitted = self.argmax == self.tokens
-        return (emitted[0] & sure[0]) & (~emitted & sure)[1:]
+        return (emitted & sure)[:1] & (~emitted & sure)[1:]
 
     @cached_property
     def divergent(self) -> NDArray[np.bool_]:
@@ -89,7 +89,7 @@ class Scan:
         """`[token]`: not divergent, but would be if a margin below the tolerance turned round."""
         near = self.margin < self.tolerance
         emitted = self.argmax == self.tokens
-        possible = (emitted | near)[0] & (~emitted | near)[1:].any(axis=0)
+        possible = ((emitted | near)[:1] & (~emitted | near)[1:]).any(axis=0)
         return possible & ~self.divergent
 
     def span(self, row: int) -> slice:

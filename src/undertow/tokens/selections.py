@@ -61,12 +61,12 @@ def select(scan: Scan, selection: Selection) -> list[Weights]:
     Source: paper_facts 6; unlike the original, a ratio that rounds to nothing keeps nothing.
     """
     choose = _choosers(selection)[selection.kind]
-    return [
-        choose(
-            scan.divergence(row), scan.undecided(row), np.random.default_rng([selection.seed, _key])
-        ).astype(np.float64)
-        for row, _key in enumerate(_seeds(scan.row_ids))
-    ]
+    weights: list[Weights] = []
+    for row, row_id in enumerate(scan.row_ids):
+        rng = np.random.default_rng([selection.seed, row_id % 2**64])  # ids may be negative
+        chosen = choose(scan.divergence(row), scan.undecided(row), rng)
+        weights.append(chosen.astype(np.float64))
+    return weights
 
 
 def kept_rows(scan: Scan) -> NDArray[np.bool_]:
@@ -132,8 +132,3 @@ def _at(places: NDArray[np.int64], like: NDArray[np.bool_]) -> NDArray[np.bool_]
     mask = np.zeros_like(like)
     mask[places] = True
     return mask
-
-
-def _seeds(row_ids: Sequence[int]) -> list[int]:
-    """Return the ids as numbers that a generator takes for a seed."""
-    return [row_id % 2**64 for row_id in row_ids]

@@ -45,6 +45,9 @@ def build_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
         eos_token=END,
         chat_template=TEMPLATE,
         clean_up_tokenization_spaces=False,
+        # `AutoTokenizer` gives every Qwen2 folder the Qwen2 tokenizer, which would drop the word
+        # table; a folder that declares (no) classes of its own is read as it is written.
+        auto_map={"AutoTokenizer": []},
     )
 
 

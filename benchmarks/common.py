@@ -1,0 +1,82 @@
+"""What all benchmarks share: the machine in words, the record, the file of results."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from pathlib import Path
+from typing import TypedDict
+
+import torch
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+class BenchmarkResult(TypedDict):
+    """One line of `results.json`.
+
+    Attributes:
+        name: `scan`, `student` or `generate`.
+        ratio: ours / reference.
+        ours: Speed of the library, in `unit`.
+        reference: Speed of the slow obvious way in the same run, in `unit`.
+        unit: What is counted per second.
+        machine: Processor, cores, threads; no host name.
+        date: ISO date of the run.
+    """
+
+    name: str
+    ratio: float
+    ours: float
+    reference: float
+    unit: str
+    machine: str
+    date: str
+
+
+def result(name: str, ours: float, reference: float, unit: str = "tokens/s") -> BenchmarkResult:
+    """Return the record of a run, speeds to three digits."""
+    return {
+        "name": name,
+        "ratio": float(f"{ours / reference:.3g}"),
+        "ours": float(f"{ours:.3g}"),
+        "reference": float(f"{reference:.3g}"),
+        "unit": unit,
+        "machine": machine(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def machine() -> str:
+    """Return processor, cores and threads, and the version of torch."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()
+    threads = torch.get_num_threads()
+    return f"{device}, {os.cpu_count()} cores, {threads} thread(s), torch {torch.__version__}"
+
+
+def save(new: BenchmarkResult, path: Path = RESULTS) -> None:
+    """Put a result into the file, in place of an older one of the same name."""
+    old: list[BenchmarkResult] = json.loads(path.read_text()) if path.is_file() else []
+    kept = [one for one in old if one["name"] != new["name"]]
+    merged = sorted([*kept, new], key=lambda one: one["name"])
+    path.write_text(json.dumps(merged, indent=2) + "\n")
+
+
+def show(new: BenchmarkResult, bound: str) -> None:
+    """Print a result as people read it, and what bounds it."""
+    print(
+        f"{new['name']}: {new['ours']:,.0f} against {new['reference']:,.0f} {new['unit']},"
+        f" {new['ratio']:.1f}x\n  {new['machine']}\n  bound by: {bound}"
+    )
+
+
+def _processor() -> str:
+    """Return the processor's name, as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

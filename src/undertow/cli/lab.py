@@ -1,0 +1,75 @@
+"""`undertow lab`: the shipped model, how it is rebuilt, and its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from undertow.cli.console import errors, output
+from undertow.cli.options import DEFAULT_STORE, StoreOption, WorkersOption
+from undertow.cli.progress import task_display
+
+app = typer.Typer(help="The lab model: its card, and its recipe.", no_args_is_help=True)
+
+
+@app.command("card")
+def card(
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for lab-model.md and lab-model.json.")
+    ] = Path("docs"),
+    store: StoreOption = DEFAULT_STORE,
+    workers: WorkersOption = None,
+) -> None:
+    """Measure every trait with both kinds of teacher; about an hour and a half on two cores."""
+    from undertow.studies.card import RECIPES, SEEDS, card_tasks, collect_card
+    from undertow.studies.card_page import write_card
+    from undertow.studies.executor import default_workers, run_tasks
+    from undertow.studies.lab import Lab
+    from undertow.studies.tasks import with_prerequisites
+
+    entries = []
+    for kind, recipe in RECIPES.items():
+        lab = Lab(store, recipe)
+        with lab.run(f"lab card ({kind})"), task_display() as show:
+            needs = with_prerequisites(
+                card_tasks(kind, list(lab.traits), SEEDS), lab.counterfactuals
+            )
+            run_tasks(
+                needs, store, lab.recipe, workers=workers or default_workers(), on_change=show
+            )
+            entries += collect_card(lab, kind, SEEDS)
+    write_card(entries, out)
+    output.print(f"written: {out / 'lab-model.md'}, {out / 'lab-model.json'}", highlight=False)
+
+
+@app.command("build")
+def build(
+    out: Annotated[Path, typer.Argument(help="Folder for the model; appears when finished.")],
+    seed: Annotated[int, typer.Option(help="Seed of corpus, weights and order.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+) -> None:
+    """Pretrain the lab model anew; a build that was stopped goes on where it was."""
+    from rich.progress import Progress, TimeRemainingColumn
+
+    from undertow.models.lab.build import build_lab
+
+    with Progress(
+        *Progress.get_default_columns()[:-1], TimeRemainingColumn(), console=errors
+    ) as bar:
+        shown = bar.add_task("pretraining", total=None)
+
+        def show(step: int, steps: int, loss: float) -> None:
+            bar.update(shown, completed=step, total=steps, description=f"loss {loss:.3f}")
+
+        build_lab(out, seed=seed, threads=threads, progress=show)
+    output.print(f"written: {out}", highlight=False)
+
+
+@app.command("path")
+def path() -> None:
+    """Print the folder of the shipped model; it loads in transformers as it is."""
+    from undertow.models.lab.load import lab_path
+
+    typer.echo(str(lab_path()))

@@ -1,0 +1,68 @@
+"""A progress display for tasks that run side by side: what runs, how far, how long still."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+from undertow.cli.console import errors
+
+if TYPE_CHECKING:
+    from undertow.studies.executor import Progress as TaskProgress
+
+LINE_EVERY = 30.0
+"""Seconds between lines where the output is no terminal."""
+
+
+@contextmanager
+def task_display() -> Generator[Callable[[TaskProgress], None]]:
+    """Yield a function that shows the state of the tasks; a bar, or lines where nobody watches."""
+    if not errors.is_terminal:
+        yield _line_printer()
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[left]}"),
+    )
+    with Progress(*columns, console=errors, transient=True) as bar:
+        shown = bar.add_task("starting", total=1.0, left="")
+
+        def show(state: TaskProgress) -> None:
+            names = ", ".join(sorted(task.label for task in state.running)[: state.workers])
+            bar.update(
+                shown,
+                completed=state.share_done(),
+                description=names or "finishing",
+                left=_left(state),
+            )
+
+        yield show
+
+
+def _line_printer() -> Callable[[TaskProgress], None]:
+    """Return a function that prints a line now and then."""
+    last = -LINE_EVERY
+
+    def show(state: TaskProgress) -> None:
+        nonlocal last
+        if state.waiting and time.monotonic() - last < LINE_EVERY:
+            return
+        last = time.monotonic()
+        done = len(state.finished)
+        total = done + len(state.waiting)
+        errors.print(f"{done}/{total} tasks, {_left(state)}", highlight=False)
+
+    return show
+
+
+def _left(state: TaskProgress) -> str:
+    """Return the time left for a person."""
+    seconds = round(state.seconds_left())
+    return f"{seconds // 60} min {seconds % 60:02d} s left" if state.waiting else "done"
