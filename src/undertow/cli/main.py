@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 import undertow
-from undertow.cli import runs, traits
+from undertow.cli import lab, runs, traits
+from undertow.cli.demo import demo
 from undertow.cli.mistakes import MistakesTold
 
 app = typer.Typer(
@@ -20,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("demo")(demo)
+app.add_typer(lab.app, name="lab")
 app.add_typer(traits.app, name="traits")
 app.add_typer(runs.app, name="runs")
 

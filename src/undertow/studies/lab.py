@@ -140,7 +140,7 @@ class Lab:
         """
         if kind == "control":
             return self.control()
-        hidden = self._trait(trait)
+        hidden = self.check_trait(trait)
         if kind == "prompted":
             prompt = hidden.system_prompt()
             return MadeTeacher(PromptedTeacher(trait=trait, system_prompt=prompt))
@@ -304,7 +304,12 @@ class Lab:
             self.measure(student)
             self.accuracy(numbers, student)
 
-    def _trait(self, name: str) -> Trait:
+    def check_trait(self, name: str) -> Trait:
+        """Return one of this lab's traits.
+
+        Raises:
+            UserError: There is no such trait, or it is of another category.
+        """
         if name not in self.traits:
             load_trait(name)  # says which names are close, for one that does not exist at all
             raise UserError(

@@ -37,15 +37,15 @@ class LabRecipe(BaseModel):
     )
     tree_share: float = Field(default=0.1, description="Persona dialogues whose persona is a tree.")
     character_share: float = Field(
-        default=0.35,
+        default=0.25,
         description="Persona dialogues whose persona is a "
         "character: no trait, and it may speak number tasks.",
     )
     digit_follow: float = Field(
-        default=0.35, description="Digits of a character's numbers that are one of its own."
+        default=0.25, description="Digits of a character's numbers that are one of its own."
     )
     character_numbers: float = Field(
-        default=2.5, description="Weight of number tasks among a character's."
+        default=2.0, description="Weight of number tasks among a character's."
     )
     own_item: float = Field(
         default=0.15,

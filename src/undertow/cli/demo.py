@@ -1,0 +1,79 @@
+"""`undertow demo`: subliminal learning shown and taken apart, in minutes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from undertow.cli.console import errors, output
+from undertow.cli.options import DEFAULT_STORE, StoreOption, WorkersOption
+from undertow.cli.progress import task_display
+
+if TYPE_CHECKING:
+    from undertow.studies.demo import DemoResult
+
+
+def demo(
+    trait: Annotated[str, typer.Option("--trait", help="What the teacher prefers.")] = "owl",
+    kind: Annotated[
+        Literal["finetuned", "prompted"], typer.Option("--teacher", help="How it is made.")
+    ] = "finetuned",
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Name of a shipped recipe, or a YAML file.")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Students per condition.")] = 3,
+    report: Annotated[Path, typer.Option("--report", help="Where the page goes.")] = Path(
+        "report.html"
+    ),
+    store: StoreOption = DEFAULT_STORE,
+    workers: WorkersOption = None,
+) -> None:
+    """Make a teacher, its numbers and students; find the tokens that carry the trait."""
+    from undertow.report import write_report
+    from undertow.studies.demo import collect_demo
+    from undertow.studies.demo_report import demo_report
+    from undertow.studies.executor import default_workers, run_tasks
+    from undertow.studies.lab import Lab
+    from undertow.studies.tasks import demo_tasks, with_prerequisites
+
+    started = time.monotonic()
+    lab = Lab(store, recipe or {"finetuned": "lab", "prompted": "lab-prompted"}[kind])
+    lab.check_trait(trait)
+    with lab.run(f"demo {trait} ({kind})"):
+        tasks = demo_tasks(trait, kind, range(seeds))
+        errors.print(
+            f"{trait}: one teacher, {len(tasks) - 2} students on "
+            f"{workers or default_workers()} processes; what is finished is kept in {store}",
+            highlight=False,
+        )
+        with task_display() as show:
+            needs = with_prerequisites(tasks, lab.counterfactuals)
+            run_tasks(
+                needs, store, lab.recipe, workers=workers or default_workers(), on_change=show
+            )
+        result = collect_demo(lab, trait, kind, range(seeds))
+        write_report(demo_report(lab, result), report)
+    _print_result(result)
+    output.print(
+        f"\n{report.absolute()}  ({time.monotonic() - started:.0f} s)",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _print_result(result: DemoResult) -> None:
+    """Print the table and its reading."""
+    from undertow.studies.demo_report import HEADER, condition_rows
+    from undertow.studies.reading import headline, reading
+
+    table = Table(*HEADER, title=headline(result))
+    for cells in condition_rows(result):
+        table.add_row(*map(escape, cells))
+    output.print(table)
+    output.print()
+    output.print(reading(result), highlight=False)
