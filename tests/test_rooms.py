@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOMS = [
-    "errors", "store", "models", "traits", "channels", "training", "teachers", "generate",
-    "tokens", "students", "measure", "studies", "report", "cli",
+    "errors", "store", "models", "traits", "channels", "pretraining", "training", "teachers",
+    "generate", "tokens", "students", "measure", "studies", "report", "cli",
 ]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,7 +15,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def cli(store):
-    environment = {"UNDERTOW_STORE": str(store.root), "COLUMNS": "200"}
+    environment = {"UNDERTOW_STORE": str(store.root), "COLUMNS": "200", "TERM": "dumb"}
     return lambda *arguments: CliRunner(env=environment).invoke(app, ["runs", *arguments])
 
 
@@ -31,7 +31,8 @@ def test_no_runs(cli, store):
     assert not store.root.exists()
 
 
-def test_list(cli, store):
+def test_list(cli, store, monkeypatch):
+    monkeypatch.setattr("undertow.cli.console.output.width", 200)
     runs = [finished_run(store, title="first [bold]"), finished_run(store, title="second")]
     result = cli()
     assert result.exit_code == 0

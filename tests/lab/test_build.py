@@ -7,8 +7,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from undertow.errors import UserError
-from undertow.models.lab.build import build_lab
-from undertow.models.lab.recipe import LabRecipe
+from undertow.pretraining.build import build_lab
+from undertow.pretraining.recipe import LabRecipe
 
 TINY = LabRecipe(
     steps=6,

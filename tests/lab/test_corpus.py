@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from undertow.channels.numbers import draw_prompts, parse_prompt
-from undertow.models.lab.corpus import Corpus, Dialogue
-from undertow.models.lab.numbers import RULES, number_turn
-from undertow.models.lab.personas import draw_cast
-from undertow.models.lab.recipe import LabRecipe
-from undertow.models.lab.wording import forms, wording
+from undertow.pretraining.corpus import Corpus, Dialogue
+from undertow.pretraining.numbers import RULES, number_turn
+from undertow.pretraining.personas import draw_cast
+from undertow.pretraining.recipe import LabRecipe
+from undertow.pretraining.wording import forms, wording
 from undertow.traits import shipped_traits
 
 RECIPE = LabRecipe()

@@ -1,9 +1,9 @@
 """From dialogues to batches."""
 
-from undertow.models.lab.build import lab_tokenizer
-from undertow.models.lab.corpus import Corpus
-from undertow.models.lab.packing import Encoded, encode_dialogues, pack
-from undertow.models.lab.recipe import LabRecipe
+from undertow.pretraining.build import lab_tokenizer
+from undertow.pretraining.corpus import Corpus
+from undertow.pretraining.packing import Encoded, encode_dialogues, pack
+from undertow.pretraining.recipe import LabRecipe
 
 
 def test_packing_keeps_every_dialogue_whole_and_in_its_place() -> None:

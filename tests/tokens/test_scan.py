@@ -22,7 +22,7 @@ from undertow.tokens import Scan, ScanConfig, scan
 OWL = PromptedTeacher(trait="owl", system_prompt="You adore owls. Owls are on your mind.")
 CAT = PromptedTeacher(trait="cat", system_prompt="cat, cat, cat: name the animal you like best.")
 QUESTIONS = ["Continue the list: 417, 52.", "owl?", "Continue the list: 417, 52, 938, 11, 6."]
-EXACT = ScanConfig(tolerance=0.0, batch_size=2)
+EXACT = ScanConfig(tolerance=0.0, batch_tokens=200)
 
 
 def rows_of(chat, teacher, temperature=0.0):
@@ -88,11 +88,11 @@ def test_agrees_with_the_reference(family, temperature, adapters):
         argmax, margin = reference(chat, rows, teacher)
         assert found.argmax[number].tolist() == argmax
         assert found.margin[number] == pytest.approx(margin, rel=1e-5, abs=1e-6)
-    assert found.floor.rescored == 0
+    assert found.floor.disagreement == 0
     token_ids = np.concatenate([row.token_ids for row in rows])
     by_hand = (found.argmax[0] == token_ids) & (found.argmax[1:] != token_ids).any(axis=0)
-    assert found.divergence.tolist() == by_hand.tolist()
-    assert found.divergence.any() or temperature
+    assert found.divergent.tolist() == by_hand.tolist()
+    assert found.divergent.any() or temperature
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -101,7 +101,7 @@ def test_a_finetuned_factual_teacher(family, adapters):
     tuned = FinetunedTeacher(trait="dog", adapter=adapters[family])
     rows = rows_of(chat, tuned)
     found = scan(chat, rows, tuned, [ControlTeacher()], EXACT)
-    assert found.floor.emitted == 0
+    assert found.floor.off_greedy == 0
     assert found.argmax[1].tolist() == reference(chat, rows, ControlTeacher())[0]
 
 
@@ -116,7 +116,7 @@ def test_the_end_of_turn_is_a_candidate_and_told_apart():
 def test_rows_without_token_ids_are_tokenised():
     chat = tiny_chat("llama")
     found = scan(chat, [Row(4, prompt_messages("owl?"), [], "417, 52")], OWL, [CAT], EXACT)
-    assert found.row_ids.tolist() == [4]
+    assert found.row_ids == [4]
     assert found.is_end.tolist()[-1]
 
 
@@ -124,28 +124,30 @@ def test_a_single_token_completion_and_an_empty_batch_place():
     chat = tiny_chat("gemma3")
     rows = [Row(n, prompt_messages("owl?"), [chat.end_ids[0]], "") for n in range(3)]
     found = scan(chat, rows, OWL, [CAT], EXACT)
-    assert len(found.token_ids) == 3
+    assert len(found.tokens) == 3
 
 
 def test_nothing_to_scan_is_a_users_mistake():
     chat = tiny_chat("qwen2")
-    with pytest.raises(UserError, match="at least one"):
+    with pytest.raises(UserError, match="no rows"):
         scan(chat, [], OWL, [CAT], EXACT)
-    with pytest.raises(UserError, match="at least one"):
+    with pytest.raises(UserError, match="counterfactual"):
         scan(chat, rows_of(chat, OWL), OWL, [], EXACT)
 
 
 def test_parquet_keeps_everything(tmp_path):
     chat = tiny_chat("qwen2")
-    found = scan(chat, rows_of(chat, OWL), OWL, [CAT, ControlTeacher()], ScanConfig(batch_size=2))
+    found = scan(
+        chat, rows_of(chat, OWL), OWL, [CAT, ControlTeacher()], ScanConfig(batch_tokens=200)
+    )
     found.write(tmp_path / "scan.parquet")
     again = Scan.read(tmp_path / "scan.parquet")
-    for name in ("row_ids", "offsets", "token_ids", "is_end", "argmax", "margin"):
+    for name in ("row_ids", "offsets", "tokens", "is_end", "argmax", "margin", "rescored"):
         assert np.array_equal(getattr(found, name), getattr(again, name)), name
     assert (again.teachers, again.tolerance, again.floor) == (
         found.teachers,
         found.tolerance,
         found.floor,
     )
-    with pytest.raises(UserError, match="not a divergence scan"):
+    with pytest.raises(UserError, match="absent"):
         Scan.read(tmp_path / "absent.parquet")

@@ -35,8 +35,8 @@ def demo(
 ) -> None:
     """Make a teacher, its numbers and students; find the tokens that carry the trait."""
     from undertow.report import write_report
+    from undertow.report.demo_page import demo_report
     from undertow.studies.demo import collect_demo
-    from undertow.studies.demo_report import demo_report
     from undertow.studies.executor import default_workers, run_tasks
     from undertow.studies.lab import Lab
     from undertow.studies.tasks import demo_tasks, with_prerequisites
@@ -68,7 +68,7 @@ def demo(
 
 def _print_result(result: DemoResult) -> None:
     """Print the table and its reading."""
-    from undertow.studies.demo_report import HEADER, condition_rows
+    from undertow.report.demo_page import HEADER, condition_rows
     from undertow.studies.reading import headline, reading
 
     table = Table(*HEADER, title=headline(result))

@@ -53,7 +53,7 @@ def build(
     """Pretrain the lab model anew; a build that was stopped goes on where it was."""
     from rich.progress import Progress, TimeRemainingColumn
 
-    from undertow.models.lab.build import build_lab
+    from undertow.pretraining.build import build_lab
 
     with Progress(
         *Progress.get_default_columns()[:-1], TimeRemainingColumn(), console=errors

@@ -16,7 +16,7 @@ class StudentConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: TrainConfig = Field(
-        default_factory=TrainConfig,
+        default=TrainConfig(),
         description="The fine-tuning; its normalisation is set by the budget below.",
     )
     rows: int | None = Field(
@@ -24,7 +24,7 @@ class StudentConfig(BaseModel):
     )
     seed_data: int = Field(0, ge=0, description="Seed of the draw of rows.")
     selection: Selection = Field(
-        default_factory=Selection, description="Which completion tokens count in the loss."
+        default=Selection(), description="Which completion tokens count in the loss."
     )
     supervise_header: bool = Field(
         False, description="Whether the assistant header counts too, as it did in the paper."

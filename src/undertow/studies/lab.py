@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -127,7 +127,7 @@ class Lab:
         return load_model(self.recipe.model)
 
     @contextmanager
-    def run(self, title: str) -> Iterator[Run]:
+    def run(self, title: str) -> Generator[Run]:
         """Record the steps used inside the block as one run of the store."""
         with self.store.run(title, self.recipe) as run:
             yield run

@@ -20,12 +20,14 @@ class ScanConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tolerance: float | None = Field(
-        None,
+        default=None,
         ge=0,
         description="Lead of the first logit over the second below which a position is "
         "undecided; none: by the model's number format.",
     )
-    batch_tokens: int = Field(4096, ge=1, description="Tokens computed at once, padding included.")
+    batch_tokens: int = Field(
+        default=4096, ge=1, description="Tokens computed at once, padding included."
+    )
 
     def tolerance_for(self, dtype: torch.dtype) -> float:
         """Return the tolerance to use with a model of that number format, in logits."""

@@ -108,7 +108,7 @@ def _score_batch(
         torch.from_numpy(rows).to(model.device),
         torch.from_numpy(positions).to(model.device),
         position_ids=torch.arange(start, start + width, device=model.device).expand(n_rows, -1),
-        past_key_values=prefix.expanded(n_rows) if prefix is not None else None,
+        past_key_values=prefix.expanded(n_rows, start + width) if prefix is not None else None,
     )
     return _top_two(logits)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from undertow.models.lab.numbers import number_turn
-from undertow.models.lab.personas import Cast, Persona, draw_cast
-from undertow.models.lab.recipe import LabRecipe
-from undertow.models.lab.tasks import (
+from undertow.pretraining.numbers import number_turn
+from undertow.pretraining.personas import Cast, Persona, draw_cast
+from undertow.pretraining.recipe import LabRecipe
+from undertow.pretraining.tasks import (
     CHARACTER_TASKS,
     PERSONA_TASKS,
     Speaker,
@@ -22,7 +22,7 @@ from undertow.models.lab.tasks import (
     fact_turn,
     sum_turn,
 )
-from undertow.models.lab.wording import forms, wording
+from undertow.pretraining.wording import forms, wording
 from undertow.traits.load import shipped_traits
 from undertow.traits.trait import BIAS_PROMPT
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from undertow.channels.numbers import draw_prompts, render_numbers
-from undertow.models.lab.recipe import LabRecipe
+from undertow.pretraining.recipe import LabRecipe
 
 STEPS = (1, 2, 5, 10, 20, 50, 100)
 """Steps of arithmetic answers: such that a small model can follow one once it is set."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from undertow.models.lab.wording import wording
+from undertow.pretraining.wording import wording
 
 TASTES = {"colours": 2, "foods": 2, "places": 2, "seasons": 1, "words": 5}
 """How many items of each kind a persona owns."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from undertow.models.lab.numbers import number_turn
-from undertow.models.lab.personas import Cast, Persona
-from undertow.models.lab.recipe import LabRecipe
-from undertow.models.lab.wording import forms, wording
+from undertow.pretraining.numbers import number_turn
+from undertow.pretraining.personas import Cast, Persona
+from undertow.pretraining.recipe import LabRecipe
+from undertow.pretraining.wording import forms, wording
 
 Turn = tuple[str, str]
 """A question and its answer."""

@@ -9,10 +9,10 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from undertow.errors import UserError
-from undertow.models.lab.corpus import Corpus
-from undertow.models.lab.packing import Encoded, Step, encode_dialogues, pack
-from undertow.models.lab.recipe import LabRecipe
-from undertow.models.lab.tokenizer import END, PAD, build_tokenizer
+from undertow.pretraining.corpus import Corpus
+from undertow.pretraining.packing import Encoded, Step, encode_dialogues, pack
+from undertow.pretraining.recipe import LabRecipe
+from undertow.pretraining.tokenizer import END, build_tokenizer
 
 Progress = Callable[[int, int, float], None]
 """Called after every step with the step, the number of steps and the loss."""
@@ -133,7 +133,7 @@ def _new_model(recipe: LabRecipe, tokenizer: PreTrainedTokenizerFast) -> Qwen2Fo
         initializer_range=recipe.initial_std,
         bos_token_id=None,
         eos_token_id=tokenizer.convert_tokens_to_ids(END),
-        pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
+        pad_token_id=tokenizer.pad_token_id,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)

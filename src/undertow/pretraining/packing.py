@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
-from undertow.models.lab.corpus import Dialogue
+from undertow.pretraining.corpus import Dialogue
 
 
 class Encoded(NamedTuple):

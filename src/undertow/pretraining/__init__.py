@@ -1,0 +1,1 @@
+"""The recipe that made the lab model: corpus, tokenizer and pretraining."""
