@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch.nn import functional
@@ -12,7 +13,7 @@ from undertow.errors import UserError
 from undertow.pretraining.corpus import Corpus
 from undertow.pretraining.packing import Encoded, Step, encode_dialogues, pack
 from undertow.pretraining.recipe import LabRecipe
-from undertow.pretraining.tokenizer import END, build_tokenizer
+from undertow.pretraining.tokenizer import END, PAD, build_tokenizer
 
 Progress = Callable[[int, int, float], None]
 """Called after every step with the step, the number of steps and the loss."""
@@ -133,7 +134,7 @@ def _new_model(recipe: LabRecipe, tokenizer: PreTrainedTokenizerFast) -> Qwen2Fo
         initializer_range=recipe.initial_std,
         bos_token_id=None,
         eos_token_id=tokenizer.convert_tokens_to_ids(END),
-        pad_token_id=tokenizer.pad_token_id,
+        pad_token_id=cast(int, tokenizer.convert_tokens_to_ids(PAD)),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)

@@ -77,7 +77,7 @@ class Scan:
         """`[counterfactual, token]`: the factual teacher's argmax is the token, theirs is not."""
         sure = self.margin >= self.tolerance
         emitted = self.argmax == self.tokens
-        return np.logical_and((emitted & sure)[:1], (~emitted & sure)[1:])
+        return np.asarray((emitted & sure)[:1] & (~emitted & sure)[1:])
 
     @cached_property
     def divergent(self) -> NDArray[np.bool_]:

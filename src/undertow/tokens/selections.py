@@ -25,17 +25,22 @@ class Selection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Kind = Field(
-        "all",
+        default="all",
         description="all tokens; only divergence tokens; all without them; a ratio, the first or "
         "second half, or the first of a row's divergence tokens; as many random tokens; a file.",
     )
-    ratio: float = Field(1.0, ge=0, le=1, description="For 'ratio': share kept in each row.")
-    seed: int = Field(0, ge=0, description="For what is drawn: ratio, halves of odd rows, random.")
+    ratio: float = Field(
+        default=1.0, ge=0, le=1, description="For 'ratio': share kept in each row."
+    )
+    seed: int = Field(
+        default=0, ge=0, description="For what is drawn: ratio, halves of odd rows, random."
+    )
     file: str | None = Field(
-        None, description="For 'file': a data set with a column of weights, in the rows' order."
+        default=None,
+        description="For 'file': a data set with a column of weights, in the rows' order.",
     )
     drop_empty_rows: bool = Field(
-        False,
+        default=False,
         description="Leave out rows without divergence tokens (file: without weights), as the "
         "paper does in its masked conditions; fewer rows, fewer steps.",
     )
