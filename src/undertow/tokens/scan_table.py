@@ -77,7 +77,7 @@ class Scan:
         """`[counterfactual, token]`: the factual teacher's argmax is the token, theirs is not."""
         sure = self.margin >= self.tolerance
         emitted = self.argmax == self.tokens
-        return np.asarray((emitted & sure)[:1] & (~emitted & sure)[1:])
+        return np.array((emitted & sure)[:1] & (~emitted & sure)[1:], dtype=np.bool_)
 
     @cached_property
     def divergent(self) -> NDArray[np.bool_]:
