@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -77,7 +77,7 @@ class Scan:
         """`[counterfactual, token]`: the factual teacher's argmax is the token, theirs is not."""
         sure = self.margin >= self.tolerance
         emitted = self.argmax == self.tokens
-        return np.array((emitted & sure)[:1] & (~emitted & sure)[1:], dtype=np.bool_)
+        return cast("NDArray[np.bool_]", (emitted & sure)[:1] & (~emitted & sure)[1:])
 
     @cached_property
     def divergent(self) -> NDArray[np.bool_]:
