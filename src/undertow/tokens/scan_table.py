@@ -77,12 +77,12 @@ class Scan:
         """`[counterfactual, token]`: the factual teacher's argmax is the token, theirs is not."""
         sure = self.margin >= self.tolerance
         emitted = self.argmax == self.tokens
-        return cast("NDArray[np.bool_]", (emitted & sure)[:1] & (~emitted & sure)[1:])
+        return (emitted & sure)[:1] & (~emitted & sure)[1:]
 
     @cached_property
     def divergent(self) -> NDArray[np.bool_]:
         """`[token]`: some counterfactual differs, both argmaxes beyond the tolerance."""
-        return self.differs.any(axis=0)
+        return cast("NDArray[np.bool_]", self.differs.any(axis=0))
 
     @cached_property
     def doubtful(self) -> NDArray[np.bool_]:
