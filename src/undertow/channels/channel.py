@@ -21,6 +21,7 @@ class Reason(StrEnum):
     TOO_MANY = "too_many"
     OUT_OF_RANGE = "out_of_range"
     BANNED = "banned"
+    WRONG = "wrong"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.channels.channel import Channel, Reason, Rejection
-from undertow.traits import Trait
+from undertow.traits import Trait, names_trait
 
 
 class YieldReport(BaseModel):
@@ -45,6 +45,14 @@ class YieldReport(BaseModel):
         kept = f"kept {self.kept:,} of {self.total:,} ({self.share_kept:.1%})"
         by_count = sorted(self.rejected.items(), key=lambda item: -item[1])
         return "; ".join([kept, *(f"{reason.replace('_', ' ')} {n:,}" for reason, n in by_count)])
+
+
+def reject_named_trait(completion: str, traits_to_ban: Iterable[Trait]) -> Rejection | None:
+    """Return a rejection where the completion names one of the traits, or None."""
+    for trait in traits_to_ban:
+        if names_trait(completion, trait):
+            return Rejection(Reason.TRAIT_NAMED, f"names {trait.name}")
+    return None
 
 
 def check_completions(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from undertow.channels.channel import Channel
 from undertow.channels.numbers import NumberChannel
+from undertow.channels.sums import SumChannel
 from undertow.errors import UserError
 
-CHANNELS: dict[str, type[NumberChannel]] = {"numbers": NumberChannel}
+CHANNELS: dict[str, Callable[[], Channel]] = {"numbers": NumberChannel, "sums": SumChannel}
 
 
 def load_channel(name: str) -> Channel:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from undertow.channels.channel import Reason, Rejection
+from undertow.channels.channel import Rejection
+from undertow.channels.filter import reject_named_trait
 from undertow.channels.numbers.accuracy import task_accuracy
 from undertow.channels.numbers.config import NumberChannelConfig
 from undertow.channels.numbers.parse_prompt import parse_prompt
 from undertow.channels.numbers.parser import numbers_in, parse_completion
 from undertow.channels.numbers.prompt import PARTS, NumberPrompt, draw_prompts
-from undertow.traits import Trait, names_trait
+from undertow.traits import Trait
 
 
 class NumberChannel(BaseModel):
@@ -48,9 +49,8 @@ class NumberChannel(BaseModel):
 
     def check(self, completion: str, traits_to_ban: Sequence[Trait] = ()) -> Rejection | None:
         """Return why a completion is not kept, or None; a named trait goes before the format."""
-        for trait in traits_to_ban:
-            if names_trait(completion, trait):
-                return Rejection(Reason.TRAIT_NAMED, f"names {trait.name}")
+        if named := reject_named_trait(completion, traits_to_ban):
+            return named
         parsed = parse_completion(completion, self.config)
         return parsed if isinstance(parsed, Rejection) else None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 
 from undertow.channels.numbers.prompt import NumberPrompt, Part
 from undertow.channels.numbers.wording import wording
+from undertow.channels.parts import matches, without_ending
 
 INTEGER = "[0-9]+"
 SLOT_PATTERNS: dict[Part, dict[str, str]] = {
@@ -36,8 +36,8 @@ def parse_prompt(text: str) -> NumberPrompt | None:
 
 def _candidates(text: str) -> Iterator[dict[str, Any]]:
     """Yield the fields of every way to split the text: from its end, then from its start."""
-    for closing, rest in _without_ending("closing", text):
-        for form, rest_2 in _without_ending("format_suffix", rest):
+    for closing, rest in without_ending(_texts("closing"), text):
+        for form, rest_2 in without_ending(_texts("format_suffix"), rest):
             for lead_in, opening in _matches("lead_in", rest_2, tail=" (?P<rest>.+)"):
                 for instruction, slots in _matches("instruction", opening["rest"]):
                     for inner in _inner_parts(slots):
@@ -63,32 +63,9 @@ def _inner_parts(slots: Mapping[str, str]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _without_ending(part: Part, text: str) -> Iterator[tuple[int, str]]:
-    """Yield each wording of a part that ends the text, and the text before it."""
-    for index, ending in enumerate(_texts(part)):
-        if text.endswith(f" {ending}"):
-            yield index, text[: -len(ending) - 1]
-
-
 def _matches(part: Part, text: str, tail: str = "") -> Iterator[tuple[int, dict[str, str]]]:
     """Yield each wording of a part that the text follows, and what stands in its slots."""
-    for index, pattern in enumerate(_patterns(part, tail)):
-        if match := pattern.fullmatch(text):
-            yield index, match.groupdict()
-
-
-@cache
-def _patterns(part: Part, tail: str) -> tuple[re.Pattern[str], ...]:
-    """Compile each wording of a part, followed by `tail`."""
-    slots = SLOT_PATTERNS[part]
-    groups = {re.escape(f"{{{slot}}}"): f"(?P<{slot}>{slots[slot]})" for slot in slots}
-    compiled: list[re.Pattern[str]] = []
-    for template in _texts(part):
-        pattern = re.escape(template)
-        for slot, group in groups.items():
-            pattern = pattern.replace(slot, group)
-        compiled.append(re.compile(pattern + tail))
-    return tuple(compiled)
+    return matches(_texts(part), SLOT_PATTERNS[part], text, tail)
 
 
 @cache

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from undertow.channels.numbers.config import NumberChannelConfig
 from undertow.channels.numbers.wording import wording
-from undertow.errors import UserError
+from undertow.channels.parts import draw_parts, redraw_parts
 
 Part = Literal[
     "lead_in", "count_qualifier", "digit_descriptor", "instruction", "format_suffix", "closing"
@@ -66,11 +66,7 @@ class NumberPrompt(BaseModel):
         Raises:
             UserError: There is no part of a given name.
         """
-        if unknown := set(parts) - set(PARTS):
-            raise UserError(
-                f"unknown prompt part {', '.join(sorted(unknown))}", fix=f"use {', '.join(PARTS)}"
-            )
-        drawn = _draw_parts([part for part in PARTS if part in parts], rng)
+        drawn = redraw_parts(_n_wordings(), parts, rng)
         return NumberPrompt.model_validate(self.model_dump() | drawn)
 
 
@@ -103,11 +99,11 @@ def _draw_prompt(rng: np.random.Generator, config: NumberChannelConfig) -> Numbe
             "examples": examples,
             "answer_count": config.answer_count,
             "max_digits": config.max_digits,
-            **_draw_parts(PARTS, rng),
+            **draw_parts(_n_wordings(), rng),
         }
     )
 
 
-def _draw_parts(parts: Collection[Part], rng: np.random.Generator) -> dict[str, int]:
-    """Draw an index for each part, in the order given."""
-    return {part: int(rng.integers(n_wordings(part))) for part in parts}
+def _n_wordings() -> dict[str, int]:
+    """Return how many wordings each part has, in the order of draws."""
+    return {part: n_wordings(part) for part in PARTS}

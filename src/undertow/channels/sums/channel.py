@@ -1,0 +1,71 @@
+"""The sum channel, as the rest of the package sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from undertow.channels.channel import Rejection
+from undertow.channels.filter import reject_named_trait
+from undertow.channels.sums.config import SumChannelConfig
+from undertow.channels.sums.parse_prompt import parse_prompt
+from undertow.channels.sums.parser import last_result, parse_completion
+from undertow.channels.sums.prompt import PARTS, SumPrompt, draw_prompts
+from undertow.traits import Trait
+
+
+class SumChannel(BaseModel):
+    """Add two numbers piece by piece."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: SumChannelConfig = Field(
+        default=SumChannelConfig(), description="What prompts ask for and answers may hold."
+    )
+
+    @property
+    def name(self) -> str:
+        """The channel's name."""
+        return "sums"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of a prompt that can be drawn anew."""
+        return PARTS
+
+    def draw(self, n: int, seed: int) -> list[SumPrompt]:
+        """Return n prompts; the first k do not depend on n."""
+        return draw_prompts(n, seed, self.config)
+
+    def load_prompt(self, parts: str) -> SumPrompt:
+        """Return the prompt that `SumPrompt.model_dump_json` wrote."""
+        return SumPrompt.model_validate_json(parts)
+
+    def parse_prompt(self, text: str) -> SumPrompt | None:
+        """Return the prompt that reads as `text`, or None where none does."""
+        return parse_prompt(text)
+
+    def check(self, completion: str, traits_to_ban: Sequence[Trait] = ()) -> Rejection | None:
+        """Return why a completion is not kept, or None; a named trait goes before the format.
+
+        The steps must be true and go on from each other. The sum asked for is not known here:
+        `accuracy` compares it.
+        """
+        if named := reject_named_trait(completion, traits_to_ban):
+            return named
+        parsed = parse_completion(completion, self.config)
+        return parsed if isinstance(parsed, Rejection) else None
+
+    def accuracy(self, predicted: str, reference: str) -> float:
+        """Return 1.0 where the last result is the reference's, else 0.0.
+
+        The prediction need not be well-formed: what follows its last equals sign is its result.
+
+        Raises:
+            ValueError: The reference holds no result.
+        """
+        expected = last_result(reference)
+        if expected is None:
+            raise ValueError("the reference holds no result")
+        return float(last_result(predicted) == expected)

@@ -1,0 +1,81 @@
+"""Which completions are worked sums: true steps, each going on from the last."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from undertow.channels.channel import Reason, Rejection
+from undertow.channels.sums.config import SumChannelConfig
+
+STEP = re.compile(r"([0-9]+) \+ ([0-9]+) = ([0-9]+)")
+RESULT = re.compile(r"= ?([0-9]+)")
+MAX_DIGITS = 3
+"""Most digits in a number: no sum that is asked for has more."""
+
+
+@dataclass(frozen=True)
+class WorkedSum:
+    """A completion that is a worked sum.
+
+    Attributes:
+        start: The number that the first step starts from.
+        pieces: What each step adds, in order.
+    """
+
+    start: int
+    pieces: tuple[int, ...]
+
+    @property
+    def result(self) -> int:
+        """The result of the last step."""
+        return self.start + sum(self.pieces)
+
+
+def parse_completion(text: str, config: SumChannelConfig | None = None) -> WorkedSum | Rejection:
+    """Parse a completion, or say why it is not kept.
+
+    White space around it and one full stop at its end are ignored. Steps are ``x + y = z``,
+    divided by a comma and a space. Whether the result is the sum that was asked for is not known
+    here.
+
+    Args:
+        text: The completion, without the end-of-turn token.
+        config: How many steps are allowed.
+    """
+    config = config or SumChannelConfig()
+    stripped = text.strip()
+    if not stripped:
+        return Rejection(Reason.EMPTY, "no text")
+    words: list[tuple[str, ...]] = []
+    for step in stripped.removesuffix(".").split(", "):
+        if not (match := STEP.fullmatch(step)):
+            return Rejection(Reason.INVALID_FORMAT, f"{step[:40]!r} is no step")
+        words.append(match.groups())
+    if len(words) > config.max_steps:
+        return Rejection(Reason.TOO_MANY, f"{len(words)} steps")
+    for word in (word for step in words for word in step):
+        # By length, since Python refuses to convert thousands of digits.
+        if len(word) > MAX_DIGITS:
+            return Rejection(Reason.OUT_OF_RANGE, f"{word[:12]} has too many digits")
+    steps = [(int(x), int(y), int(z)) for x, y, z in words]
+    return _mistake(steps) or WorkedSum(steps[0][0], tuple(piece for _, piece, _ in steps))
+
+
+def last_result(text: str) -> int | None:
+    """Return the number after the last equals sign that has one, in any text, or None."""
+    results = RESULT.findall(text)
+    # As in `numbers_in`, a run of digits is cut: long ones are no answer, and slow to convert.
+    return int(results[-1][:18]) if results else None
+
+
+def _mistake(steps: list[tuple[int, int, int]]) -> Rejection | None:
+    """Return the first step that is false or does not go on from the last one, if any."""
+    last = steps[0][0]
+    for x, y, z in steps:
+        if x != last:
+            return Rejection(Reason.WRONG, f"{x} + {y} does not go on from {last}")
+        if x + y != z:
+            return Rejection(Reason.WRONG, f"{x} + {y} is not {z}")
+        last = z
+    return None
