@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from transformers import PreTrainedModel
 
 from undertow.errors import UserError
 from undertow.models.chat_model import ChatModel
+
+# peft asks transformers by an attribute that is to be renamed; nothing that a user could mend.
+warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
 
 MERGED_DTYPES = (torch.float32, torch.float64)
 

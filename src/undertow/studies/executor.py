@@ -5,10 +5,14 @@ A worker computes nothing that the store already holds, so a killed study goes o
 
 import multiprocessing
 import os
+import signal
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,7 +71,9 @@ _worker: list[Lab] = []
 
 def default_workers() -> int:
     """Return the number of worker processes: one for each CPU this process may use."""
-    return max(1, len(os.sched_getaffinity(0)))
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run_tasks(
@@ -99,7 +105,8 @@ def run_tasks(
         try:
             while progress.waiting:
                 for task in _startable(needs, progress)[: 2 * workers - len(running)]:
-                    running[pool.submit(_perform, task)] = task
+                    with _interrupts_held():  # a worker may be started here
+                        running[pool.submit(_perform, task)] = task
                     progress.running.add(task)
                 if on_change:
                     on_change(progress)
@@ -116,6 +123,10 @@ def run_tasks(
                 fix="what is finished is kept: run the same command again, with fewer --workers "
                 "if memory ran out",
             ) from error
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     if on_change:
@@ -134,10 +145,29 @@ def _startable(needs: dict[Task, list[Task]], progress: Progress) -> list[Task]:
     ]
 
 
+@contextmanager
+def _interrupts_held() -> Generator[None]:
+    """Within, Ctrl-C waits; processes started here never see it, and are ended by their parent."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker(root: Path, recipe: Recipe) -> None:
     """Pin this worker to one thread and open the lab once for all of its tasks."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     _worker.append(Lab(root, recipe))
+
+
+def _end_with_parent() -> None:
+    """End this worker once its parent is dead: it would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _perform(task: Task) -> float:

@@ -61,12 +61,15 @@ def _tokens(result: DemoResult) -> str:
         (False, True): "so here the trait sits outside the divergence tokens",
         (False, False): "so neither part alone shows the trait clearly",
     }[carried, left]
-    beside = {"above": "more than", "below": "less than", "level": "not clearly apart from"}
-    compared = beside[_direction(only.above(trait, random))]
+    compared = {
+        "above": "divergence tokens give more than that",
+        "below": "divergence tokens give less than that",
+        "level": "divergence tokens are not clear of that",
+    }[_direction(only.above(trait, random))]
     return (
         f"Trained on divergence tokens only it is {_with_interval(only.rate(trait))}, without them "
         f"{_with_interval(without.rate(trait))}, {verdict}; as many random tokens give "
-        f"{_with_interval(random.rate(trait))}, and divergence tokens give {compared} that."
+        f"{_with_interval(random.rate(trait))}, and {compared}."
     )
 
 
