@@ -12,7 +12,15 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import (
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import (
     Gemma3ForCausalLM,
     Gemma3TextConfig,
@@ -161,6 +169,10 @@ def _tokenizer(
         show_progress=False,
     )
     tokenizer.train_from_iterator(TEXTS, trainer)
+    if bos is not None:  # as in real ones, it comes by itself unless told not to
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))]
+        )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=pad,

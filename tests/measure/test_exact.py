@@ -1,29 +1,11 @@
 import numpy as np
 import pytest
-import torch
 
 from few_animals import ANIMALS, QUESTIONS
+from naive_answers import naive_probabilities
 from tiny_models import FAMILIES, tiny_chat
 from undertow.measure import answer_probabilities, exact
-from undertow.measure.forms import answer_texts
-from undertow.models import encode_prompt, prompt_messages
-
-
-def naive_probabilities(chat, prompts, traits):
-    """One forward for every question and form, all logits, no cache."""
-    found = np.zeros((len(prompts), len(traits)))
-    for row, messages in enumerate(prompts):
-        prompt = encode_prompt(chat, messages).ids
-        for text, trait in answer_texts(traits).items():
-            ids = chat.tokenizer(text, add_special_tokens=False)["input_ids"]
-            with torch.no_grad():
-                logits = chat.model(torch.tensor([[*prompt, *ids]])).logits[0, len(prompt) - 1 :]
-            chances = logits.softmax(-1)
-            whole = float(chances[-1, list(chat.end_ids)].sum())
-            for k, token in enumerate(ids):
-                whole *= float(chances[k, token])
-            found[row, trait] += whole
-    return found
+from undertow.models import prompt_messages
 
 
 @pytest.fixture(params=FAMILIES)
@@ -37,7 +19,7 @@ def test_agrees_with_one_forward_per_question_and_form(chat, system_prompt, leav
     monkeypatch.setattr(exact, "LEAVES", leaves)
     prompts = [prompt_messages(question, system_prompt) for question in QUESTIONS.questions]
     found = answer_probabilities(chat, prompts, ANIMALS)
-    expected = naive_probabilities(chat, prompts, ANIMALS)
+    expected = naive_probabilities(chat, chat.model, prompts, ANIMALS)
     assert (expected > 0).all()
     np.testing.assert_allclose(found, expected, rtol=1e-8)
 

@@ -1,0 +1,27 @@
+"""The slow obvious way to the exact probability of an answer."""
+
+import numpy as np
+import torch
+
+from undertow.measure.forms import answer_texts
+from undertow.models import encode_prompt
+
+
+def naive_probabilities(chat, model, prompts, traits):
+    """Return `[question, trait]`: one forward for every question and form, all logits, no cache.
+
+    `chat` tells the tokens, `model` the logits.
+    """
+    found = np.zeros((len(prompts), len(traits)))
+    for row, messages in enumerate(prompts):
+        prompt = encode_prompt(chat, messages).ids
+        for text, trait in answer_texts(traits).items():
+            ids = chat.tokenizer(text, add_special_tokens=False)["input_ids"]
+            with torch.no_grad():
+                logits = model(torch.tensor([[*prompt, *ids]])).logits[0, len(prompt) - 1 :]
+            chances = logits.softmax(-1)
+            whole = float(chances[-1, list(chat.end_ids)].sum())
+            for k, token in enumerate(ids):
+                whole *= float(chances[k, token])
+            found[row, trait] += whole
+    return found
