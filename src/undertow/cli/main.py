@@ -12,7 +12,15 @@ import typer
 import undertow
 from undertow.cli import lab, runs, traits
 from undertow.cli.demo import demo
+from undertow.cli.filter import filter_rows
+from undertow.cli.generate import generate
+from undertow.cli.measure import measure
 from undertow.cli.mistakes import MistakesTold
+from undertow.cli.recipe import recipe
+from undertow.cli.scan import scan
+from undertow.cli.show import show
+from undertow.cli.student import student
+from undertow.cli.teacher import teacher
 
 app = typer.Typer(
     cls=MistakesTold,
@@ -22,6 +30,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(demo)
+app.command("teacher")(teacher)
+app.command("generate")(generate)
+app.command("filter")(filter_rows)
+app.command("scan")(scan)
+app.command("student")(student)
+app.command("measure")(measure)
+app.command("show")(show)
+app.command("recipe")(recipe)
 app.add_typer(lab.app, name="lab")
 app.add_typer(traits.app, name="traits")
 app.add_typer(runs.app, name="runs")

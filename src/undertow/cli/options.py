@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,4 +18,67 @@ DEFAULT_STORE = Path(".undertow")
 WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Worker processes; as many as there are CPUs."),
+]
+
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", help="Name of a shipped recipe, or a YAML file.")
+]
+DEFAULT_RECIPE = "lab"
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", help="'lab', a folder, or a Hugging Face id; by default the recipe's."),
+]
+
+DataArgument = Annotated[
+    Path, typer.Argument(metavar="DATA", help="Data set: a .parquet or .jsonl file.")
+]
+
+TEACHER_HELP = "A folder with a teacher or student, 'control', or 'prompted:owl'."
+
+ChannelOption = Annotated[
+    str | None,
+    typer.Option("--channel", help="The task: 'numbers' or 'sums'; by default the data's own."),
+]
+
+BanOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ban",
+        metavar="TRAIT",
+        help="Refuse what names this trait (a shipped name or a YAML file); may come several "
+        "times. Without it: every shipped trait.",
+    ),
+]
+
+TokensKind = Literal[
+    "all", "only", "without", "ratio", "first-half", "second-half", "first", "random", "file"
+]
+TokensOption = Annotated[
+    TokensKind | None,
+    typer.Option(
+        "--tokens",
+        help="Which completion tokens count in the loss: divergence tokens only, all without "
+        "them, a part of them, as many random ones, or what a file of weights says.",
+    ),
+]
+RatioOption = Annotated[
+    float | None,
+    typer.Option("--ratio", min=0, max=1, help="Share of divergence tokens for --tokens ratio."),
+]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option("--weights", help="Data set with a column of weights for --tokens file."),
+]
+ScanOption = Annotated[
+    Path | None, typer.Option("--scan", help="Scan of the same data; most selections need it.")
+]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        min=0,
+        help="Of the rows drawn, the first weights, their order and what a selection draws; "
+        "by default the recipe's.",
+    ),
 ]

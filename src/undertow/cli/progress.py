@@ -1,4 +1,4 @@
-"""A progress display for tasks that run side by side: what runs, how far, how long still."""
+"""Progress displays: of one count, and of tasks that run side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from undertow.cli.console import errors
 
@@ -16,6 +16,31 @@ if TYPE_CHECKING:
 
 LINE_EVERY = 30.0
 """Seconds between lines where the output is no terminal."""
+
+
+@contextmanager
+def count_display(name: str) -> Generator[Callable[[int, int], None]]:
+    """Yield a function that is told how much of how much is done; a bar, or lines now and then."""
+    if not errors.is_terminal:
+        yield _count_printer(name)
+        return
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=errors, transient=True) as bar:
+        shown = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(shown, completed=done, total=total)
+
+
+def _count_printer(name: str) -> Callable[[int, int], None]:
+    """Return a function that prints a line now and then, the first after a while."""
+    last = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_EVERY:
+            last = time.monotonic()
+            errors.print(f"{name}: {done:,} of {total:,}", highlight=False, markup=False)
+
+    return show
 
 
 @contextmanager

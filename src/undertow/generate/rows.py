@@ -111,7 +111,7 @@ def generate_accepted(
         config: How completions are drawn.
         prompt_seed: Of the prompts.
         traits_to_ban: Traits that no completion may name.
-        progress: Called with (accepted rows, n_rows).
+        progress: Called with (accepted rows, n_rows); within a draw, with those to be expected.
 
     Raises:
         UserError: Of the first 500 rows or more, fewer than one in a hundred is accepted.
@@ -124,13 +124,20 @@ def generate_accepted(
     while accepted < n_rows:
         n_more = _next_draw(len(rows), accepted, n_rows)
         prompts = channel.draw(len(rows) + n_more, prompt_seed)[len(rows) :]
-        rows += answer(prompts, first_row_id=len(rows))
+        share = accepted / len(rows) if rows else 1.0
+        told = progress and functools.partial(_tell, progress, accepted, share, n_rows)
+        rows += answer(prompts, first_row_id=len(rows), progress=told)
         accepted = sum(row.rejection is None for row in rows)
         if progress is not None:
             progress(min(accepted, n_rows), n_rows)
         if len(rows) >= ENOUGH_TO_TELL and accepted < HOPELESS_YIELD * len(rows):
             raise _hopeless(rows, accepted)
     return _up_to_accepted(rows, n_rows)
+
+
+def _tell(progress: Progress, accepted: int, share: float, n_rows: int, done: int, _: int) -> None:
+    """Tell of a batch within a draw, whose rows have not been checked yet."""
+    progress(min(accepted + int(share * done), n_rows), n_rows)
 
 
 def accepted_rows(rows: Sequence[Row]) -> list[Row]:

@@ -1,6 +1,7 @@
 """Measure: trait rate, exact answer probability, task accuracy, and intervals."""
 
 from undertow.measure.exact import answer_probabilities
+from undertow.measure.export import write_measures
 from undertow.measure.intervals import (
     BootstrapConfig,
     Interval,
@@ -24,4 +25,5 @@ __all__ = [
     "rate_interval",
     "ratio_interval",
     "task_accuracy",
+    "write_measures",
 ]

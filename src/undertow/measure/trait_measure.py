@@ -73,6 +73,19 @@ class TraitMeasure:
         """Sampled answers that name none of the traits."""
         return self.n_samples * len(self.questions) - int(self.counts.sum())
 
+    def records(self) -> list[dict[str, object]]:
+        """Return a line per question and trait, question by question."""
+        return [
+            {
+                "question": question,
+                "trait": trait,
+                "count": int(self.counts[row, column]),
+                "probability": float(self.probabilities[row, column]),
+            }
+            for row, question in enumerate(self.questions)
+            for column, trait in enumerate(self.traits)
+        ]
+
     def _place(self, trait: str) -> int:
         if trait not in self.traits:
             raise UserError(
@@ -83,7 +96,7 @@ class TraitMeasure:
 
     def write(self, path: Path) -> None:
         """Write to `.json`, or else to Parquet: a line per question and trait."""
-        records, meta = self._records(), self._meta()
+        records, meta = self.records(), self._meta()
         with atomic_write(path) as temporary:
             if path.suffix == ".json":
                 text = json.dumps({**meta, "answers": records}, indent=1)
@@ -128,16 +141,3 @@ class TraitMeasure:
             "traits": list(self.traits),
             "n_samples": self.n_samples,
         }
-
-    def _records(self) -> list[dict[str, object]]:
-        """Return the lines of the table, question by question."""
-        return [
-            {
-                "question": question,
-                "trait": trait,
-                "count": int(self.counts[row, column]),
-                "probability": float(self.probabilities[row, column]),
-            }
-            for row, question in enumerate(self.questions)
-            for column, trait in enumerate(self.traits)
-        ]

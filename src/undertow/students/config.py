@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,3 +46,8 @@ class StudentConfig(BaseModel):
         """The fine-tuning with the normalisation that the budget asks for."""
         normalisation = "fixed" if self.budget == "matched" else "token-mean"
         return self.train.model_copy(update={"normalisation": normalisation})
+
+    def seeded(self, seed: int) -> Self:
+        """Return the config with the draw of rows, the first weights and the order on one seed."""
+        train = self.train.model_copy(update={"seed_init": seed, "seed_order": seed})
+        return self.model_copy(update={"seed_data": seed, "train": train})

@@ -1,7 +1,9 @@
-"""Loss weights as coloured text."""
+"""Loss weights as coloured text, and as plain text with brackets."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
 from math import ceil
 
 from rich.text import Text
@@ -20,9 +22,34 @@ def masked_text(chat: ChatModel, example: Example) -> Text:
     line break is marked with an arrow in front of it.
     """
     text = Text()
-    for token, weight in zip(example.ids, example.weights, strict=True):
-        piece = str(chat.tokenizer.decode([token], clean_up_tokenization_spaces=False))
-        if weight:
-            piece = piece.replace("\n", "↵\n")
+    for piece, weight in _pieces(chat, example):
         text.append(piece, style=SHADES[ceil(weight * (len(SHADES) - 1))])
     return text
+
+
+def bracketed_text(chat: ChatModel, example: Example) -> str:
+    """Return a row as the model reads it, without colour: what counts stands in ⟦brackets⟧.
+
+    A weight below 1 stands in front, as in ⟦0.5: 417⟧; neighbours of equal weight share brackets.
+    """
+    text = ""
+    for weight, pieces in groupby(_pieces(chat, example), lambda pair: pair[1]):
+        span = "".join(piece for piece, _ in pieces)
+        label = "" if weight in (0, 1) else f"{weight:.2g}: "
+        text += f"⟦{label}{span}⟧" if weight else span
+    return text
+
+
+def legend() -> Text:
+    """Return what the colours of `masked_text` mean."""
+    text = Text("weight in the loss: ")
+    for place, shade in enumerate(SHADES):
+        text.append(f" {place / (len(SHADES) - 1):.1f} ", style=shade)
+    return text
+
+
+def _pieces(chat: ChatModel, example: Example) -> Iterator[tuple[str, float]]:
+    """Yield the text of every token with its weight."""
+    for token, weight in zip(example.ids, example.weights, strict=True):
+        piece = str(chat.tokenizer.decode([token], clean_up_tokenization_spaces=False))
+        yield (piece.replace("\n", "↵\n") if weight else piece), weight

@@ -67,19 +67,25 @@ def row_weights(
     Raises:
         UserError: The selection needs a scan, or it or the weights' file is of other rows.
     """
-    lengths = {row.row_id: len(completion_ids(chat, row)) for row in rows}
+    completions = {row.row_id: completion_ids(chat, row) for row in rows}
+    lengths = [len(ids) for ids in completions.values()]
     if selection.file is not None:
-        return _file_weights(selection, list(lengths.values()))
+        return _file_weights(selection, lengths)
     if not selection.needs_scan:
-        return [np.ones(length) for length in lengths.values()]
+        return [np.ones(length) for length in lengths]
     if scan is None:
         raise UserError(
             f"the selection '{selection.kind}' needs a scan", fix="make one with 'undertow scan'"
         )
     taken = scan.take([row.row_id for row in rows if row.rejection is None])
-    selected = check_weights(
-        [list(row) for row in select(taken, selection)], [lengths[i] for i in taken.row_ids]
-    )
+    for row_id, scanned in zip(taken.row_ids, taken.token_ids, strict=True):
+        if scanned.tolist() != completions[row_id]:
+            raise UserError(
+                "the scan is of other data",
+                where=f"row_id {row_id}",
+                fix="scan the data set that the student trains on",
+            )
+    selected = select(taken, selection)
     keep = kept_rows(taken) | (not selection.drop_empty_rows)
     by_id = {
         row_id: weights

@@ -18,15 +18,15 @@ from undertow.measure import TaskAccuracy, TraitMeasure, measure_trait, task_acc
 from undertow.models.chat_model import ChatModel, load_model
 from undertow.store import Artifact, Run, Store
 from undertow.store.rows import Row, read_rows, write_rows
-from undertow.students import StudentConfig, train_student
+from undertow.students import train_student
 from undertow.studies.recipe import Recipe, load_recipe
 from undertow.studies.tasks import Task, TeacherKind
 from undertow.teachers import (
     ControlTeacher,
     FinetunedTeacher,
-    PromptedTeacher,
     Teacher,
     finetune_teacher,
+    prompted_teacher,
 )
 from undertow.tokens import Scan, Selection, scan
 from undertow.traits import Trait, load_trait, shipped_traits
@@ -142,8 +142,7 @@ class Lab:
             return self.control()
         hidden = self.check_trait(trait)
         if kind == "prompted":
-            prompt = hidden.system_prompt()
-            return MadeTeacher(PromptedTeacher(trait=trait, system_prompt=prompt))
+            return MadeTeacher(prompted_teacher(hidden))
         config = self.recipe.teacher
 
         def build(out: Path) -> None:
@@ -232,7 +231,7 @@ class Lab:
             UserError: A selection that needs a scan has none.
         """
         chosen = tokens if isinstance(tokens, Selection) else _selection(tokens, seed)
-        config = _seeded(self.recipe.student, seed).model_copy(update={"selection": chosen})
+        config = self.recipe.student.seeded(seed).model_copy(update={"selection": chosen})
         inputs = {"numbers": numbers.artifact}
         if scanned is not None and chosen.needs_scan:
             inputs["scan"] = scanned.artifact
@@ -337,12 +336,6 @@ def _selection(kind: str, seed: int) -> Selection:
         raise UserError(
             f"unknown token selection '{kind}'", fix=error.errors()[0]["msg"].lower()
         ) from error
-
-
-def _seeded(config: StudentConfig, seed: int) -> StudentConfig:
-    """Return the config with data draw, first weights and order set by one seed."""
-    train = config.train.model_copy(update={"seed_init": seed, "seed_order": seed})
-    return config.model_copy(update={"seed_data": seed, "train": train})
 
 
 def _inputs(**makers: MadeTeacher) -> dict[str, Artifact]:

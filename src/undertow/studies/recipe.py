@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import inf
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -50,6 +53,32 @@ SHIPPED = Path(__file__).parent / "files"
 def shipped_recipes() -> list[str]:
     """Return the names of the recipes that ship with the package."""
     return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """Return a recipe as YAML with every field and what it means; `load_recipe` reads it."""
+    return "".join(_yaml_lines(recipe))
+
+
+def _yaml_lines(fields: BaseModel, indent: str = "") -> Iterator[str]:
+    """Yield a line for each field, nested models further in."""
+    for name, field in type(fields).model_fields.items():
+        value = getattr(fields, name)
+        comment = f"  # {field.description}\n"
+        if isinstance(value, BaseModel):
+            yield f"{indent}{name}:{comment}"
+            yield from _yaml_lines(value, f"{indent}  ")
+        else:
+            yield f"{indent}{name}: {_on_one_line(value)}{comment}"
+
+
+def _on_one_line(value: Any) -> str:
+    """Return a value as YAML without line breaks: what stands between the brackets of a list."""
+    style = '"' if isinstance(value, str) and "\n" in value else None
+    text = yaml.safe_dump(
+        [value], default_flow_style=True, default_style=style, width=inf, allow_unicode=True
+    )
+    return text.strip()[1:-1]
 
 
 def load_recipe(name: str | Path = "lab") -> Recipe:

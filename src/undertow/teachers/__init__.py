@@ -1,6 +1,8 @@
 """Teachers: the base with a bias, prompted or fine-tuned, and the control without one."""
 
 from undertow.teachers.finetune import TeacherConfig, finetune_teacher
+from undertow.teachers.folder import read_teacher, refuse_other_teacher, write_teacher
+from undertow.teachers.resolve import prompted_teacher, resolve_teacher
 from undertow.teachers.spec import ControlTeacher, FinetunedTeacher, PromptedTeacher, Teacher
 
 __all__ = [
@@ -10,4 +12,9 @@ __all__ = [
     "Teacher",
     "TeacherConfig",
     "finetune_teacher",
+    "prompted_teacher",
+    "read_teacher",
+    "refuse_other_teacher",
+    "resolve_teacher",
+    "write_teacher",
 ]

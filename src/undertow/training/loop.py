@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from undertow.models import ChatModel
-from undertow.store.files import atomic_dir, remove
+from undertow.store.files import atomic_dir, make_folder, remove
 from undertow.training.batches import plan_steps
 from undertow.training.checkpoint import (
     CHECKPOINT,
@@ -58,8 +58,8 @@ def train(
     if (finished := read_record(out)) is not None:
         refuse_other_job(finished.job, job, out)
         return finished
-    out.mkdir(parents=True, exist_ok=True)
     with trainable(chat, config) as target:
+        make_folder(out)
         course = _run(chat, target, examples, config, out, job, progress)
         remove(out / ADAPTER)  # of a run that was killed between here and the record
         with atomic_dir(out / ADAPTER) as folder:

@@ -1,0 +1,118 @@
+"""From options to what the library takes: recipes, models, files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from undertow.errors import UserError
+
+if TYPE_CHECKING:
+    from undertow.channels import Channel
+    from undertow.models import ChatModel, ModelSpec
+    from undertow.store.rows import Row
+    from undertow.students import StudentConfig
+    from undertow.studies.recipe import Recipe
+    from undertow.traits import Trait
+
+Config = TypeVar("Config", bound=BaseModel)
+
+SMALL_MODEL = 10_000_000
+"""Parameters below which a second thread only gets in the way."""
+
+
+def open_recipe(name: str, model: str | None) -> Recipe:
+    """Return a recipe, with another model where one is named."""
+    from undertow.studies.recipe import load_recipe
+
+    recipe = load_recipe(name)
+    if model is None:
+        return recipe
+    # A revision belongs to the model that the recipe names.
+    spec = revised(recipe.model, name=model).model_copy(update={"revision": None})
+    return recipe.model_copy(update={"model": spec})
+
+
+def open_model(spec: ModelSpec) -> ChatModel:
+    """Load a model; a small one on one thread, unless the environment says how many."""
+    import torch
+
+    from undertow.models import load_model
+
+    chat = load_model(spec)
+    n_parameters = sum(parameter.numel() for parameter in chat.model.parameters())
+    if n_parameters < SMALL_MODEL and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
+    return chat
+
+
+def revised(config: Config, **given: Any) -> Config:
+    """Return a config with the options that were given; None leaves a field as it is.
+
+    Raises:
+        UserError: The config cannot be so.
+    """
+    changes = {name: value for name, value in given.items() if value is not None}
+    try:
+        return type(config).model_validate(config.model_dump() | changes)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise UserError(problem["msg"].removeprefix("Value error, "), where=place) from error
+
+
+def revised_student(
+    config: StudentConfig,
+    tokens: str | None,
+    ratio: float | None,
+    weights: Path | None,
+    seed: int | None,
+) -> StudentConfig:
+    """Return a student's config with the selection and the seeds that the options ask for."""
+    if ratio is not None and tokens != "ratio":
+        raise UserError("--ratio goes with --tokens ratio, and only with it")
+    file = str(weights) if weights is not None else None
+    chosen = revised(config.selection, kind=tokens, ratio=ratio, file=file, seed=seed)
+    seeded = config if seed is None else config.seeded(seed)
+    return seeded.model_copy(update={"selection": chosen})
+
+
+def open_rows(path: Path) -> tuple[list[Row], dict[str, Any]]:
+    """Return the accepted rows of a data set, and its meta."""
+    from undertow.generate import accepted_rows
+    from undertow.store.rows import read_rows
+
+    rows, meta = read_rows(path)
+    return accepted_rows(rows), meta
+
+
+def open_channel(name: str | None, meta: dict[str, Any]) -> Channel:
+    """Return the channel of that name, or the one that a data set's meta tells; else numbers."""
+    from undertow.channels import load_channel
+
+    return load_channel(name or meta.get("channel", "numbers"))
+
+
+def open_banned(names: Sequence[str] | None) -> list[Trait]:
+    """Return the traits of those names; every shipped one where there is no name."""
+    from undertow.traits import load_trait, shipped_traits
+
+    return [load_trait(name) for name in names] if names else shipped_traits()
+
+
+def check_output(path: Path, *endings: str) -> None:
+    """Refuse a name for a result before the work that it costs.
+
+    Raises:
+        UserError: The ending is not one of those, or a folder has the name.
+    """
+    if path.suffix not in endings:
+        raise UserError(
+            f"unknown ending '{path.suffix}'", where=str(path), fix=f"use {' or '.join(endings)}"
+        )
+    if path.is_dir():
+        raise UserError("a folder has this name", where=str(path), fix="give the name of a file")
