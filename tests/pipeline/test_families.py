@@ -153,7 +153,9 @@ def check_one_step_is_that_of_labels(chat, rows, found, out):
     expected = get_peft_model_state_dict(student)
     assert made.keys() == expected.keys()
     for name, tensor in expected.items():
-        torch.testing.assert_close(made[name].to(tensor.dtype), tensor, rtol=1e-6, atol=1e-9)
+        # The models' own norms round to float32, here and there.
+        limit = 1e-5 * float(tensor.abs().max())
+        torch.testing.assert_close(made[name].to(tensor.dtype), tensor, rtol=0, atol=limit)
 
 
 def check_a_masked_token_teaches_nothing(chat, rows, found, folder):

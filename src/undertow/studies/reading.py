@@ -88,6 +88,8 @@ def _neighbours(result: DemoResult) -> str:
     names = student.measures[0].traits
     ratios = {name: _ratio(student, result.control, name) for name in names}
     top = max(ratios, key=lambda name: ratios[name])
+    if ratios[top] <= 1:
+        return f"None of the {len(names)} traits rose against the control."
     if top == result.trait:
         return (
             f"Of all {len(names)} traits {top} rose most against the control, "
