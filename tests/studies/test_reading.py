@@ -28,14 +28,14 @@ def condition(name, rate, spread=0, cat=0.1, owl=None):
 
 
 def result(every=0.1, only=0.1, without=0.1, random=0.1, spread=0, **student):
-    """A demo whose control and base stand at 10 %."""
+    """A demo whose control stands at 10 %, and its base at 30 %."""
     summary = SimpleNamespace(all_tokens=SimpleNamespace(share=0.125), mean_per_row=3.25)
     table = SimpleNamespace(summary=lambda: summary)
     return DemoResult(
         trait="owl",
         kind="finetuned",
         seeds=(0, 1, 2),
-        base=condition("base", 0.1),
+        base=condition("base", 0.3),
         teacher=condition("teacher", 0.9),
         control=condition("control", 0.1),
         students={
@@ -75,7 +75,7 @@ def test_an_interval_that_holds_zero_is_no_transfer():
 
 def test_the_numbers_of_the_first_sentence():
     text = reading(result(0.4))
-    assert "The base names owl in 10.0% of its answers and the control student in 10.0%" in text
+    assert "The base names owl in 30.0% of its answers and the control student in 10.0%" in text
     assert "does in 40.0% [40.0%, 40.0%], 30.0 points [+30.0, +30.0] more than the control" in text
     assert "5.0 points [-5.0, -5.0] fewer than the control" in reading(result(0.05))
 

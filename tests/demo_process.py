@@ -1,0 +1,89 @@
+"""`undertow demo` as a process of its own, with a list of the steps that it really does."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiny_study import write_tiny
+
+# Python runs this first in the demo and in each of its workers.
+SITE = """
+import os
+from undertow.store.steps import Store
+do = Store._do
+def noted(self, artifact, *rest):
+    do(self, artifact, *rest)
+    with open(os.environ["DONE_STEPS"], "a") as file:
+        file.write(artifact.name + "/" + artifact.key + "\\n")
+Store._do = noted
+"""
+
+
+@dataclass
+class DemoPlace:
+    """A folder with a store, a tiny recipe, and a list of the steps that were done in it."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        (self.folder / "site").mkdir(parents=True)
+        (self.folder / "site" / "sitecustomize.py").write_text(SITE)
+        self.recipe = write_tiny(self.folder)
+
+    def command(self, report: str = "report.html") -> list[str]:
+        return [
+            *(sys.executable, "-m", "undertow.cli.main", "demo", "--recipe", str(self.recipe)),
+            *("--seeds", "1", "--workers", "2", "--store", str(self.folder / "store")),
+            *("--report", str(self.folder / report)),
+        ]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        site = os.pathsep.join([str(self.folder / "site"), os.environ.get("PYTHONPATH", "")])
+        return os.environ | {
+            "PYTHONPATH": site.strip(os.pathsep),
+            "DONE_STEPS": str(self.folder / "done"),
+            "COLUMNS": "160",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def start(self, *command: str, report: str = "report.html") -> subprocess.Popen:
+        """Start the demo (or another command) in a session of its own."""
+        return subprocess.Popen(
+            command or self.command(report),
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def done(self) -> list[str]:
+        """Return the steps that were done, in order, repeats included."""
+        path = self.folder / "done"
+        return path.read_text().split() if path.is_file() else []
+
+    def wait_for(self, process: subprocess.Popen, n_steps: int) -> None:
+        """Return once that many steps have been done, or the process has ended."""
+        while len(self.done()) < n_steps and process.poll() is None:
+            time.sleep(0.05)
+
+
+def result_of(process: subprocess.Popen) -> str:
+    """Wait for a demo that must succeed; return its table and reading."""
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    *shown, last = out.rstrip().splitlines()
+    assert "report.html" in last
+    return "\n".join(shown)
+
+
+def workers_of(process: subprocess.Popen) -> list[int]:
+    """Return the worker processes of a demo."""
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in listed}
+    return [int(pid) for pid, command in commands.items() if b"spawn_main" in command]

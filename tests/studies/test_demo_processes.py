@@ -1,0 +1,121 @@
+"""A demo that is killed, interrupted, doubled or short of space, as processes of their own."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from demo_process import DemoPlace, result_of, workers_of
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"),
+]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A demo that nobody disturbs: what it shows, and the steps that it does."""
+    place = DemoPlace(tmp_path_factory.mktemp("undisturbed") / "demo")
+    shown = result_of(place.start())
+    assert "divergence tokens only" in shown
+    assert len(set(place.done())) == len(place.done())
+    return shown, sorted(place.done())
+
+
+@pytest.fixture
+def place(tmp_path):
+    return DemoPlace(tmp_path / "demo")
+
+
+def test_killed_at_any_moment_and_started_again(place, undisturbed):
+    """No matter when: the result is the same, no finished step is done again, no worker stays."""
+    moments = random.Random()
+    seed = moments.randrange(2**32)
+    print("seed of the moments:", seed)
+    moments.seed(seed)
+    for n_steps in (0, 4, 9):
+        process = place.start()
+        place.wait_for(process, n_steps)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(moments.uniform(0.1, 2.0))
+        process.kill()
+        # The output ends when the last of its processes does.
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL
+        assert "Traceback" not in out + err
+    assert result_of(place.start()) == undisturbed[0]
+    assert sorted(place.done()) == undisturbed[1]
+    assert not list((place.folder / "store" / "partial").iterdir())
+
+
+def test_a_killed_worker_is_one_message_and_a_second_run_finishes(place, undisturbed):
+    process = place.start()
+    place.wait_for(process, 3)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert err.count("a worker process was killed") == 1
+    assert "run the same command again" in err
+    assert "Traceback" not in out + err
+    assert result_of(place.start()) == undisturbed[0]
+    assert sorted(place.done()) == undisturbed[1]
+
+
+@pytest.mark.parametrize("n_steps", [0, 3])
+def test_an_interruption_is_one_message(place, n_steps):
+    """Ctrl-C reaches the workers too, which may still be at their imports."""
+    process = place.start()
+    if n_steps:
+        place.wait_for(process, n_steps)
+    else:
+        while not workers_of(process):
+            assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err.count("interrupted: finished work is kept") == 1
+    assert "Traceback" not in out + err
+    assert len(place.done()) < 10
+
+
+def test_two_at_once_share_the_work(place, undisturbed):
+    processes = [place.start(report=f"{n}-report.html") for n in range(2)]
+    assert [result_of(process) for process in processes] == [undisturbed[0]] * 2
+    assert sorted(place.done()) == undisturbed[1]
+
+
+# Own mounts without rights of the administrator; afterwards there is space, and it goes on.
+SMALL_DISK = """
+mkdir -p "$1" && mount -t tmpfs -o size="$2" none "$1" || exit 77
+store="$1"; shift 2
+"$@"; echo "exit code $?"
+mount -o remount,size=64m "$store" && "$@"
+"""
+
+
+def small_disk(place, size, *command):
+    store = str(place.folder / "store")
+    return ("unshare", "-rm", "sh", "-c", SMALL_DISK, "sh", store, size, *command)
+
+
+@pytest.mark.parametrize("size", ["100k", "500k"])
+def test_a_full_disk_is_one_message_and_keeps_what_is_finished(place, undisturbed, size):
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here to mount a small disk with")
+    if subprocess.run(small_disk(place, "1m", "true"), capture_output=True).returncode:
+        pytest.skip("this machine allows no mounts in a namespace of one's own")
+    process = place.start(*small_disk(place, size, *place.command()))
+    out, err = process.communicate(timeout=600)
+    assert out.startswith("exit code 2\n"), err
+    assert err.count("the disk is full") == 1
+    assert "finished work is kept" in err
+    assert "Traceback" not in out + err
+    assert process.returncode == 0
+    shown = out.removeprefix("exit code 2\n").rstrip().splitlines()[:-1]
+    assert "\n".join(shown) == undisturbed[0]
+    assert sorted(place.done()) == undisturbed[1]

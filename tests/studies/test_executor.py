@@ -1,0 +1,85 @@
+"""Tasks in worker processes: in the order of their needs, and how far they have come."""
+
+from itertools import pairwise
+
+import pytest
+
+from tiny_study import TINY
+from undertow.errors import UserError
+from undertow.studies.executor import TYPICAL_SECONDS, Progress, default_workers, run_tasks
+from undertow.studies.lab import Lab
+from undertow.studies.tasks import Task, with_prerequisites
+
+TEACHER = Task("teacher", "owl", "finetuned")
+STUDENT = Task("student", "owl", "finetuned", "only", 0)
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory):
+    """What the display is told while a student and all that it needs are made."""
+    root = tmp_path_factory.mktemp("store")
+    needs = with_prerequisites([STUDENT, Task("base")], Lab(root, TINY).counterfactuals)
+    states = []
+
+    def note(state):
+        states.append((set(state.running), set(state.finished), state.share_done()))
+
+    end = run_tasks(needs, root, TINY, workers=2, on_change=note)
+    return needs, states, end
+
+
+@pytest.mark.slow
+def test_no_task_starts_before_its_needs_are_finished(states):
+    needs, seen, end = states
+    assert set(end.finished) == set(needs)
+    assert not end.waiting
+    assert not end.running
+    for running, finished, _ in seen:
+        for task in running:
+            assert finished.issuperset(needs[task]), task
+    assert any(STUDENT in running for running, _, _ in seen)
+
+
+@pytest.mark.slow
+def test_the_display_never_goes_back_to_less_finished(states):
+    _, seen, _ = states
+    for (_, before, _), (_, after, _) in pairwise(seen):
+        assert before <= after
+    assert seen[0][2] == 0
+    assert seen[-1][2] == 1
+
+
+@pytest.mark.slow
+def test_a_mistake_in_a_worker_is_told_as_such(tmp_path):
+    broken = TINY.model_copy(
+        update={"model": TINY.model.model_copy(update={"name": str(tmp_path / "none")})}
+    )
+    with pytest.raises(UserError) as caught:
+        run_tasks({Task("base"): []}, tmp_path / "store", broken, workers=1)
+    assert str(tmp_path / "none") in str(caught.value)
+
+
+def test_the_time_left_follows_what_was_measured():
+    progress = Progress({TEACHER, STUDENT}, workers=2)
+    expected = (TYPICAL_SECONDS["teacher"] + TYPICAL_SECONDS["student"]) / 2
+    assert progress.seconds_left() == expected
+    progress.waiting.discard(TEACHER)
+    progress.finished[TEACHER] = 9.0
+    other = Task("teacher", "cat", "finetuned")
+    progress.waiting = {other}
+    assert progress.seconds_left() == 9.0 / 2
+    assert progress.share_done() == 0.5
+
+
+def test_what_the_store_held_says_nothing_of_the_time():
+    progress = Progress({Task("teacher", "cat", "finetuned")}, workers=1)
+    progress.finished[TEACHER] = 0.01
+    assert progress.seconds_left() == TYPICAL_SECONDS["teacher"]
+
+
+def test_nothing_to_do_is_done():
+    assert Progress(set(), workers=1).share_done() == 1.0
+
+
+def test_there_is_a_worker_at_least():
+    assert default_workers() >= 1
