@@ -4,7 +4,7 @@ import pytest
 
 from number_rows import number_rows
 from tiny_models import FAMILIES, tiny_chat
-from undertow.students import StudentConfig, build_examples, masked_text
+from undertow.students import StudentConfig, bracketed_text, build_examples, masked_text
 from undertow.students.show import SHADES
 
 
@@ -45,3 +45,12 @@ def test_a_line_break_that_counts_is_marked():
     )
     assert "assistant↵\n417" in with_header.plain
     assert "↵" not in without.plain
+
+
+def test_in_plain_text_what_counts_stands_in_brackets():
+    chat = tiny_chat("qwen2")
+    row = number_rows(chat)[0]  # 417, 52
+    weights = [1.0, 1.0, 0.0, 0.5, *[0.0] * (len(row.token_ids) - 4)]
+    example = build_examples(chat, [row], [weights], StudentConfig())[0]
+    first, second, third, fourth = (chat.tokenizer.decode([one]) for one in row.token_ids[:4])
+    assert f"\n⟦{first}{second}⟧{third}⟦0.5: {fourth}⟧" in bracketed_text(chat, example)

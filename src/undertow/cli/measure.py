@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from undertow.studies.subjects import HeldOut
     from undertow.traits import Trait
 
-SUBJECT_HELP = f"{TEACHER_HELP} A folder of such folders is one condition with several seeds."
+SUBJECT_HELP = (
+    f"{TEACHER_HELP} A folder of students and nothing else is one condition with several seeds."
+)
 
 
 def measure(
@@ -75,6 +77,7 @@ def measure(
         measure_subject,
         resolve_subject,
     )
+    from undertow.tokens import check_token_ids
     from undertow.traits import load_trait
 
     if out is not None:
@@ -86,6 +89,8 @@ def measure(
     named = [resolve_subject(text) for text in [*(control or []), *(models or [])]]
     rows = _held_out(heldout)
     chat = open_model(settings.model)
+    if rows is not None:
+        check_token_ids(chat, rows.rows)
     conditions: list[Condition] = []
     for subject in [BASE, *named]:
         with count_display(f"measuring {subject.name}") as show:

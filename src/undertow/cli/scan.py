@@ -45,6 +45,7 @@ def scan(
     """Find where the writer's most likely token is not that of other teachers; print counts."""
     from undertow.store.files import make_folder
     from undertow.teachers import resolve_teacher
+    from undertow.tokens import check_token_ids
     from undertow.tokens import scan as scan_rows
 
     check_output(out, ".parquet")
@@ -53,6 +54,7 @@ def scan(
     settings = open_recipe(recipe, model)
     config = revised(settings.scan, tolerance=tolerance)
     chat = open_model(settings.model)
+    check_token_ids(chat, rows)
     with count_display("scan") as show:
         found = scan_rows(chat, rows, writer, others, config, show)
     make_folder(out.parent)

@@ -76,9 +76,9 @@ def revised_student(
     if ratio is not None and tokens != "ratio":
         raise UserError("--ratio goes with --tokens ratio, and only with it")
     file = str(weights) if weights is not None else None
-    chosen = revised(config.selection, kind=tokens, ratio=ratio, file=file, seed=seed)
-    seeded = config if seed is None else config.seeded(seed)
-    return seeded.model_copy(update={"selection": chosen})
+    chosen = revised(config.selection, kind=tokens, ratio=ratio, file=file)
+    selected = config.model_copy(update={"selection": chosen})
+    return selected if seed is None else selected.seeded(seed)
 
 
 def open_rows(path: Path) -> tuple[list[Row], dict[str, Any]]:

@@ -47,7 +47,7 @@ def show(
 ) -> None:
     """Print the first rows as they are, or as a student with the same options would see them."""
     from undertow.store.rows import read_rows
-    from undertow.tokens import Scan
+    from undertow.tokens import Scan, check_token_ids
 
     rows, _ = read_rows(data)
     if not mask:
@@ -60,6 +60,7 @@ def show(
     config = revised_student(settings.student, tokens, ratio, weights, seed)
     table = Scan.read(scan) if scan is not None else None
     chat = open_model(settings.model)
+    check_token_ids(chat, rows)
     _print_masked(chat, rows, table, config, n_rows)
 
 

@@ -52,7 +52,8 @@ def student(
     from undertow.store.rows import read_rows
     from undertow.students import train_student
     from undertow.studies.recipe import recipe_text
-    from undertow.tokens import Scan
+    from undertow.studies.subjects import RECIPE
+    from undertow.tokens import Scan, check_token_ids
 
     settings = open_recipe(recipe, model)
     config = revised_student(settings.student, tokens, ratio, weights, seed)
@@ -62,9 +63,10 @@ def student(
     rows, _ = read_rows(data)
     table = Scan.read(scan) if scan is not None else None
     chat = open_model(settings.model)
+    check_token_ids(chat, rows)
     with count_display(f"student {out.name}") as show:
         record = train_student(chat, rows, table, settings.student, out, show)
-    with atomic_write(out / "recipe.yaml") as path:
+    with atomic_write(out / RECIPE) as path:
         path.write_text(recipe_text(settings), encoding="utf-8")
     output.print(
         f"{out}: {record.n_examples:,} rows, {record.n_supervised:,} supervised tokens, "

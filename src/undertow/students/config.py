@@ -48,6 +48,7 @@ class StudentConfig(BaseModel):
         return self.train.model_copy(update={"normalisation": normalisation})
 
     def seeded(self, seed: int) -> Self:
-        """Return the config with the draw of rows, the first weights and the order on one seed."""
+        """Return the config with all that is drawn on one seed: rows, tokens, weights, order."""
         train = self.train.model_copy(update={"seed_init": seed, "seed_order": seed})
-        return self.model_copy(update={"seed_data": seed, "train": train})
+        selection = self.selection.model_copy(update={"seed": seed})
+        return self.model_copy(update={"seed_data": seed, "train": train, "selection": selection})

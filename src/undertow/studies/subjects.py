@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from undertow.channels import Channel
+from undertow.errors import UserError
 from undertow.generate import Progress
 from undertow.measure import MeasureConfig, measure_trait, task_accuracy
 from undertow.models import ChatModel
 from undertow.store.rows import Row
 from undertow.studies.conditions import Condition
+from undertow.studies.recipe import Recipe, load_recipe
 from undertow.teachers import ControlTeacher, Teacher, resolve_teacher
-from undertow.teachers.resolve import find_adapter
 from undertow.traits import Trait, shipped_traits
 
 
@@ -43,23 +44,38 @@ class HeldOut:
     channel: Channel
 
 
+RECIPE = "recipe.yaml"
+"""What a student's folder tells of how it was made; `load_recipe` reads it."""
+
 BASE = Subject("base", (ControlTeacher(),))
 
 
 def resolve_subject(text: str) -> Subject:
-    """Return what a text stands for: anything that `resolve_teacher` knows, or a folder of such.
+    """Return what a text stands for: anything that `resolve_teacher` knows, or several seeds.
 
-    Of a folder of students, each sub-folder with an adapter is one seed, in the order of names.
+    A folder that holds students and nothing else is one condition with several seeds, in the
+    order of their names.
 
     Raises:
-        UserError: It stands for nothing.
+        UserError: It stands for nothing, or the students differ in more than their seed.
     """
     folder = Path(text)
-    if folder.is_dir() and find_adapter(folder) is None:
-        seeds = [place for place in sorted(folder.iterdir()) if find_adapter(place) is not None]
-        if seeds:
-            return Subject(text, tuple(resolve_teacher(str(place)) for place in seeds))
-    return Subject(text, (resolve_teacher(text),))
+    seeds = sorted(folder.iterdir()) if folder.is_dir() else []
+    if not seeds or not all((place / RECIPE).is_file() for place in seeds):
+        return Subject(text, (resolve_teacher(text),))
+    if any(_without_seed(place) != _without_seed(seeds[0]) for place in seeds):
+        raise UserError(
+            "the students in this folder differ in more than their seed",
+            where=text,
+            fix="name them one by one, or give each condition a folder of its own",
+        )
+    return Subject(text, tuple(resolve_teacher(str(place)) for place in seeds))
+
+
+def _without_seed(student: Path) -> Recipe:
+    """Return how a student was made, but for its seed."""
+    recipe = load_recipe(student / RECIPE)
+    return recipe.model_copy(update={"student": recipe.student.seeded(0)})
 
 
 def competing_traits(trait: Trait) -> list[Trait]:

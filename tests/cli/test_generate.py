@@ -1,0 +1,75 @@
+"""`undertow generate`: which rows, in which file, by whom."""
+
+import json
+
+import pytest
+
+from tiny_models import tiny_folder
+from undertow.store.rows import read_rows
+
+
+def test_tops_up_to_accepted_rows_and_keeps_the_refused_with_their_reason(made):
+    rows, meta = read_rows(made / "owl.parquet")
+    assert sum(row.rejection is None for row in rows) == 32
+    assert meta["teacher"] == {"kind": "finetuned", "trait": "owl"}
+    assert (meta["channel"], meta["prompt_seed"]) == ("numbers", 42)
+
+
+def test_jsonl_gets_accepted_rows_alone(undertow, world, tiny):
+    out = world / "new" / "rows.jsonl"
+    result = undertow("generate", world / "owl", out, *tiny)
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(lines) == 32
+    assert {line["rejection"] for line in lines} == {None}
+    accepted = [row for row in read_rows(world / "owl.parquet")[0] if row.rejection is None]
+    assert read_rows(out)[0] == accepted
+    assert "kept 32 of" in result.stdout
+
+
+def test_without_top_up_every_prompt_is_asked_once(undertow, world, tiny):
+    out = world / "rows.parquet"
+    hot = ("--temperature", 1.4, "--top-p", 0.99, "--max-new-tokens", 30, "--seed", 5)
+    result = undertow("generate", "control", out, "--rows", 40, "--no-top-up", *hot, *tiny)
+    rows, meta = read_rows(out)
+    refused = [row.rejection for row in rows if row.rejection is not None]
+    assert len(rows) == 40
+    assert 0 < len(refused) < 40
+    assert f"kept {40 - len(refused)} of 40" in result.stdout
+    assert refused[0].replace("_", " ") in result.stdout
+    assert meta["generation"]["temperature"] == 1.4
+    assert meta["generation"]["seed"] == 5
+
+
+@pytest.mark.parametrize("teacher", ["control", "prompted:owl"])
+def test_other_teachers(undertow, world, tiny, teacher):
+    out = world / "rows.parquet"
+    undertow("generate", teacher, out, "--rows", 4, "--prompt-seed", 7, *tiny)
+    rows, meta = read_rows(out)
+    assert meta["teacher"]["kind"] == teacher.partition(":")[0]
+    assert rows[0].messages[0]["role"] == "user"  # no system prompt of the teacher's
+
+
+def test_mistakes(refused, tmp_path):
+    out = tmp_path / "rows.parquet"
+    assert "unknown teacher (nobody)" in refused("generate", "nobody", out)
+    assert "no finished teacher" in refused("generate", tmp_path, out)
+    assert "did you mean owl" in refused("generate", "prompted:owll", out)
+    assert "did you mean owl" in refused("generate", "control", out, "--ban", "owll")
+    assert "unknown model" in refused("generate", "control", out, "--model", "no/model")
+    assert "unknown channel" in refused("generate", "control", out, "--channel", "poems")
+    assert "use .parquet or .jsonl" in refused("generate", "control", tmp_path / "rows.csv")
+    assert "top_p" in refused("generate", "control", out, "--top-p", 0)
+    (tmp_path / "folder.jsonl").mkdir()
+    assert "a folder has this name" in refused("generate", "control", tmp_path / "folder.jsonl")
+
+
+def test_a_filter_that_leaves_nothing(refused, tmp_path):
+    random = ("--model", tiny_folder("qwen2"), "--max-new-tokens", 12)
+    for out in ("rows.parquet", "rows.jsonl"):
+        few = ("--rows", 4, "--no-top-up")
+        assert "accepts 0 of 4" in refused("generate", "control", tmp_path / out, *few, *random)
+
+
+def test_an_adapter_of_another_model(refused, world):
+    message = refused("generate", world / "owl", world / "x.jsonl", "--model", tiny_folder("llama"))
+    assert "does not fit the model" in message

@@ -1,0 +1,131 @@
+"""`undertow student`: what it trains on, resumes, leaves behind and refuses."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import safetensors.torch
+
+from tiny_models import tiny_folder
+from undertow.store.rows import read_rows, write_rows
+from undertow.studies.recipe import load_recipe
+from undertow.tokens import Scan
+
+
+def weights(folder):
+    [path] = (folder / "adapter").glob("*.safetensors")
+    return safetensors.torch.load_file(path)
+
+
+def equal(one, other):
+    return all((one[name] == tensor).all() for name, tensor in other.items())
+
+
+def train(undertow, world, *options):
+    """Train with the small recipe; return the record and the recipe that was written."""
+    out = world / "new" / "student"
+    recipe = ("--recipe", world / "tiny.yaml")
+    undertow("student", world / "owl.parquet", out, *recipe, *options)
+    return json.loads((out / "train.json").read_text()), load_recipe(out / "recipe.yaml").student
+
+
+def test_prints_rows_tokens_steps_and_loss(undertow, world, tiny):
+    result = undertow("student", world / "owl.parquet", world / "a", *tiny)
+    record = json.loads((world / "a" / "train.json").read_text())
+    assert f"{record['n_supervised']:,} supervised tokens" in result.stdout
+    assert f"{len(record['losses'])} steps" in result.stdout
+    assert f"{record['losses'][-1]:.3f} at last" in result.stdout
+    assert (world / "a" / "adapter" / "adapter_config.json").is_file()
+
+
+@pytest.mark.parametrize("tokens", ["only", "without", "first", "first-half", "random"])
+def test_a_selection_of_the_scan(undertow, world, tokens):
+    options = ("--scan", world / "scan.parquet", "--tokens", tokens)
+    record, student = train(undertow, world, *options)
+    everything = json.loads((world / "student" / "train.json").read_text())["n_supervised"]
+    assert 0 < record["n_supervised"] < everything
+    assert student.selection.kind == tokens
+
+
+def test_a_ratio(undertow, world):
+    record, _ = train(
+        undertow, world, *("--scan", world / "scan.parquet", "--tokens", "ratio", "--ratio", 0.5)
+    )
+    n_divergent = Scan.read(world / "scan.parquet").divergent.sum()
+    assert 0 < record["n_supervised"] < n_divergent
+
+
+def test_weights_of_a_file(undertow, world):
+    rows, _ = read_rows(world / "owl.parquet")
+    given = [[0.5, *[0.0] * (len(row.token_ids) - 1)] for row in rows]
+    write_rows(world / "weights.parquet", rows, {}, given)
+    record, _ = train(undertow, world, "--tokens", "file", "--weights", world / "weights.parquet")
+    assert record["n_supervised"] == record["n_examples"]
+
+
+def test_layers_seed_and_method(undertow, world):
+    record, student = train(undertow, world, "--layers", "0", "--seed", 3, "--full")
+    assert record["config"]["method"] == "full"
+    assert all(".layers.0." in name for name in weights(world / "new" / "student"))
+    seeds = (student.seed_data, student.train.seed_init, student.train.seed_order)
+    assert (*seeds, student.selection.seed) == (3, 3, 3, 3)
+
+
+def test_the_written_recipe_makes_the_same_student(undertow, world):
+    train(undertow, world, "--scan", world / "scan.parquet", "--tokens", "only", "--seed", 1)
+    first = world / "new" / "student"
+    options = ("--scan", world / "scan.parquet", "--recipe", first / "recipe.yaml")
+    undertow("student", world / "owl.parquet", world / "second", *options)
+    assert equal(weights(world / "second"), weights(first))
+    assert not equal(weights(world / "student"), weights(first))
+
+
+def test_a_stopped_one_goes_on_to_the_same_weights(stopped, world):
+    assert stopped("student", world / "owl.parquet", world / "again") == [2, 3]
+    assert equal(weights(world / "again"), weights(world / "student"))
+
+
+def test_a_scan_of_other_data(refused, world, tiny):
+    rows, meta = read_rows(world / "owl.parquet")
+    turned = [replace(a, row_id=b.row_id) for a, b in zip(rows, [*rows[1:], rows[0]], strict=True)]
+    write_rows(world / "other.parquet", turned, meta)
+    write_rows(world / "ids.parquet", [replace(row, row_id=row.row_id + 900) for row in rows], {})
+    only = ("--scan", world / "scan.parquet", "--tokens", "only", *tiny)
+    for data, message in (("other", "scan is of other data"), ("ids", "have not been scanned")):
+        assert message in refused("student", world / f"{data}.parquet", world / "new", *only)
+
+
+def test_mistakes(refused, world, tiny):
+    def student(*options, data="owl.parquet", out="new"):
+        return refused("student", world / data, world / out, *tiny, *options)
+
+    assert "needs a scan" in student("--tokens", "only")
+    assert "no such layer: 9" in student("--layers", "0,9")
+    assert "not a list of layers" in student("--layers", "first")
+    assert "--tokens ratio" in student("--ratio", "0.5")
+    assert "goes with the kind 'file'" in student("--tokens", "file")
+    assert "goes with the kind 'file'" in student("--weights", world / "owl.parquet")
+    assert "has no weights" in student("--tokens", "file", "--weights", world / "owl.parquet")
+    assert "no scan in this file" in student("--scan", world / "owl.parquet", "--tokens", "only")
+    assert "no scan in this file" in student("--scan", world / "none", "--tokens", "only")
+    assert "no such file" in student(data="none.parquet")
+    assert "another configuration" in student(out="owl")
+    assert "unknown model" in student("--model", "no/model")
+    assert "some" in student("--tokens", "some")
+
+
+def test_broken_and_empty_data(refused, world, tiny):
+    (world / "broken.jsonl").write_text('{"prompt": "a", "completion": "1"}\n[1, 2\n')
+    (world / "empty.jsonl").touch()
+    assert "line 2" in refused("student", world / "broken.jsonl", world / "new", *tiny)
+    assert "no rows" in refused("student", world / "empty.jsonl", world / "new", *tiny)
+
+
+def test_another_model(undertow, refused, world, tiny):
+    model = ("--model", tiny_folder("llama"))
+    data = world / "owl.parquet"
+    assert "token ids are not those" in refused("student", data, world / "new", *tiny, *model)
+    text = world / "text.jsonl"
+    text.write_text('{"prompt": "Continue: 1, 2", "completion": "3, 4"}\n' * 8)
+    result = undertow("student", text, world / "llama", *tiny, *model)
+    assert "8 rows" in result.stdout
