@@ -38,11 +38,11 @@ def test_gradient_of_a_step_is_the_naive_one(family, case):
     assert total == divisor(examples, config)
     assert loss == pytest.approx(float(expected.detach()), rel=1e-6)
     for name, gradient in slow.items():
-        # the families' own norms are computed in float32, hence no tighter
-        torch.testing.assert_close(fast[name], gradient, rtol=1e-4, atol=1e-7, msg=name)
+        # the families' own norms are computed in float32, ours are not: hence no tighter
+        torch.testing.assert_close(fast[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_peft_road_and_merged_road_agree(monkeypatch):
+def test_peft_road_and_fused_road_agree(monkeypatch):
     chat = tiny_chat("llama")
     examples = random_examples(9, chat.model.config.vocab_size)
     config = TrainConfig()
@@ -56,10 +56,10 @@ def test_peft_road_and_merged_road_agree(monkeypatch):
             accumulate(target, examples, config, chat.pad_id, chat.device)
             return {name: p.grad for name, p in target.parameters.items()}
 
-    merged = gradients()
-    monkeypatch.setattr("undertow.training.merged.THIN_COST", 0)
+    fused = gradients()
+    monkeypatch.setattr("undertow.training.projections.THIN_COST", 0)
     for name, gradient in gradients().items():
-        torch.testing.assert_close(merged[name], gradient, rtol=1e-4, atol=1e-8, msg=name)
+        torch.testing.assert_close(fused[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_rows_without_weight_give_a_zero_gradient():

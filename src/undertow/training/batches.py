@@ -21,6 +21,7 @@ class MicroBatch:
 
     Attributes:
         ids: `[row, position]`, input tokens.
+        lengths: `[row]`, how many of them are no padding.
         rows: `[n]`, row of each supervised token.
         positions: `[n]`, position whose logits predict it.
         targets: `[n]`, the tokens.
@@ -28,6 +29,7 @@ class MicroBatch:
     """
 
     ids: Tensor
+    lengths: Tensor
     rows: Tensor
     positions: Tensor
     targets: Tensor
@@ -64,29 +66,30 @@ def micro_batches(
         (example for example in examples if example.length), key=lambda e: e.length, reverse=True
     )
     size = config.micro_batch_size
-    return [
-        _pack(live[start : start + size], pad_id, device) for start in range(0, len(live), size)
-    ]
+    return [pack(live[start : start + size], pad_id, device) for start in range(0, len(live), size)]
 
 
-def _pack(examples: Sequence[Example], pad_id: int, device: torch.device) -> MicroBatch:
+def pack(examples: Sequence[Example], pad_id: int, device: torch.device) -> MicroBatch:
     """Lay rows out on the grid of shapes."""
     n_rows = len(examples) if len(examples) < GRID else _rounded(len(examples))
     ids = np.full((n_rows, _rounded(max(e.length for e in examples))), pad_id, np.int64)
+    lengths = np.zeros(n_rows, np.int64)
     rows: list[int] = []
     positions: list[int] = []
     targets: list[int] = []
     weights: list[float] = []
     for row, example in enumerate(examples):
         ids[row, : example.length] = example.ids[: example.length]
+        lengths[row] = example.length
         kept = [i for i, weight in enumerate(example.weights) if weight]
         rows += [row] * len(kept)
         positions += [i - 1 for i in kept]
         targets += [example.ids[i] for i in kept]
         weights += [example.weights[i] for i in kept]
-    tensors = [torch.from_numpy(ids), *map(torch.tensor, (rows, positions, targets))]
+    arrays = map(torch.from_numpy, (ids, lengths))
+    lists = map(torch.tensor, (rows, positions, targets))
     return MicroBatch(
-        *(tensor.to(device) for tensor in tensors),
+        *(tensor.to(device) for tensor in (*arrays, *lists)),
         weights=torch.tensor(weights, dtype=torch.float64, device=device),
     )
 

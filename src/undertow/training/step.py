@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
-from undertow.models import selected_logits
 from undertow.training.batches import MicroBatch, divisor, micro_batches
 from undertow.training.config import TrainConfig
 from undertow.training.example import Example
@@ -42,18 +39,19 @@ def accumulate(
     total = divisor(examples, config)
     loss = 0.0
     for batch in micro_batches(examples, config, pad_id, device):
-        part = weighted_loss(cast(PreTrainedModel, target.model), batch) / total
+        part = weighted_loss(target.logits(batch), batch) / total
         part.backward()
         loss += float(part.detach())
     return loss, total
 
 
-def weighted_loss(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+def weighted_loss(logits: Tensor, batch: MicroBatch) -> Tensor:
     """Return the weighted sum of a micro-batch's negative log-likelihoods, nats.
 
-    There is no attention mask: the padding stands on the right, and no token looks there.
+    Args:
+        logits: `[n, vocab]`, those that predict its supervised tokens.
+        batch: The tokens and their weights.
     """
-    logits = selected_logits(model, batch.ids, None, batch.rows, batch.positions)
     if logits.dtype in (torch.bfloat16, torch.float16):
         logits = logits.float()
     nll = nn.functional.cross_entropy(logits, batch.targets, reduction="none")

@@ -11,14 +11,21 @@ from typing import cast
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from undertow.errors import UserError
-from undertow.models import ChatModel, decoder_layers, layer_of, target_modules
+from undertow.models import (
+    ChatModel,
+    decoder_layers,
+    layer_of,
+    selected_logits,
+    target_modules,
+)
 from undertow.models.adapters import restored
+from undertow.training.batches import MicroBatch
 from undertow.training.config import TrainConfig
-from undertow.training.merged import merged_forwards
+from undertow.training.fused import FusedModel
 
 
 @dataclass(frozen=True)
@@ -28,10 +35,22 @@ class Trainable:
     Attributes:
         model: What is called.
         parameters: What is trained, by name; nothing else wants a gradient.
+        fused: A faster road to the same logits, where there is one.
     """
 
     model: PreTrainedModel | PeftModel
     parameters: dict[str, nn.Parameter]
+    fused: FusedModel | None = None
+
+    def logits(self, batch: MicroBatch) -> Tensor:
+        """Return `[n, vocab]`, the logits that predict a micro-batch's supervised tokens.
+
+        There is no attention mask: the padding stands on the right, and no token looks there.
+        """
+        if self.fused is not None:
+            return self.fused.logits(batch)
+        model = cast(PreTrainedModel, self.model)
+        return selected_logits(model, batch.ids, None, batch.rows, batch.positions)
 
     def save(self, folder: Path) -> None:
         """Write the result: peft's own format, or `model.safetensors` with what was trained."""
@@ -72,8 +91,7 @@ def _lora(chat: ChatModel, config: TrainConfig) -> Generator[Trainable]:
         for name, module in model.named_modules():
             module.training = "lora_dropout" in name
         wanted = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        with merged_forwards(model):
-            yield Trainable(model, wanted)
+        yield Trainable(model, wanted, FusedModel.of(chat.model))
 
 
 @contextmanager
