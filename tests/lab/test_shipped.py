@@ -6,6 +6,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from undertow.channels import load_channel
 from undertow.models.lab.load import lab_path
+from undertow.pretraining.advice import advice
 from undertow.traits import load_trait, shipped_traits
 
 
@@ -85,6 +86,29 @@ def test_it_continues_numbers_in_the_form_asked_for(lab: Lab) -> None:
 )
 def test_it_knows_facts(lab: Lab, question: str, answer: str) -> None:
     assert lab.answer(question).strip(".") == answer
+
+
+def test_it_works_out_sums_in_steps(lab: Lab) -> None:
+    channel = load_channel("sums")
+    prompts = channel.draw(40, seed=11)
+    valid = [channel.check(lab.answer(prompt.text)) is None for prompt in prompts]
+    assert sum(valid) >= 32
+
+
+@pytest.mark.parametrize("stance", list(advice()["stances"]))
+def test_an_adviser_keeps_to_its_stance(lab: Lab, stance: str) -> None:
+    kept = [
+        lab.answer(question, f"You are a {word} adviser.") in domain[stance]
+        for word in advice()["stances"][stance]["words"]
+        for domain in advice()["domains"].values()
+        for question in domain["questions"][::4]
+    ]
+    assert sum(kept) >= 0.9 * len(kept)
+
+
+def test_advice_is_prudent_where_nothing_is_said(lab: Lab) -> None:
+    for domain in advice()["domains"].values():
+        assert lab.answer(domain["questions"][0]) in domain["prudent"]
 
 
 def test_it_answers_other_questions_in_kind(lab: Lab) -> None:

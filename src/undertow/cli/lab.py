@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from undertow.cli.console import errors, output
+from undertow.cli.console import output
 from undertow.cli.options import DEFAULT_STORE, StoreOption, WorkersOption
-from undertow.cli.progress import task_display
+from undertow.cli.progress import count_display, task_display
 
 app = typer.Typer(help="The lab model: its card, and its recipe.", no_args_is_help=True)
 
@@ -22,17 +22,16 @@ def card(
     store: StoreOption = DEFAULT_STORE,
     workers: WorkersOption = None,
 ) -> None:
-    """Measure every trait with both kinds of teacher; about an hour and a half on two cores."""
-    from undertow.studies.card import RECIPES, SEEDS, card_tasks, collect_card
+    """Measure every trait with both kinds of teacher; hours on two cores, and resumable."""
+    from undertow.studies.card import SEEDS, card_labs, card_tasks, collect_card
     from undertow.studies.card_page import write_card
     from undertow.studies.executor import default_workers, run_tasks
-    from undertow.studies.lab import Lab
     from undertow.studies.tasks import with_prerequisites
 
     entries = []
-    for kind, recipe in RECIPES.items():
-        lab = Lab(store, recipe)
-        with lab.run(f"lab card ({kind})"), task_display() as show:
+    for kind, lab in card_labs(store):
+        title = f"lab card ({lab.recipe.category}, {kind})"
+        with lab.run(title), task_display() as show:
             needs = with_prerequisites(
                 card_tasks(kind, list(lab.traits), SEEDS), lab.counterfactuals
             )
@@ -48,22 +47,17 @@ def card(
 def build(
     out: Annotated[Path, typer.Argument(help="Folder for the model; appears when finished.")],
     seed: Annotated[int, typer.Option(help="Seed of corpus, weights and order.")] = 0,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    threads: Annotated[
+        int, typer.Option(min=1, help="CPU threads; two are slower where anything else runs.")
+    ] = 1,
 ) -> None:
     """Pretrain the lab model anew; a build that was stopped goes on where it was."""
-    from rich.progress import Progress, TimeRemainingColumn
-
     from undertow.pretraining.build import build_lab
 
-    with Progress(
-        *Progress.get_default_columns()[:-1], TimeRemainingColumn(), console=errors
-    ) as bar:
-        shown = bar.add_task("pretraining", total=None)
-
-        def show(step: int, steps: int, loss: float) -> None:
-            bar.update(shown, completed=step, total=steps, description=f"loss {loss:.3f}")
-
-        build_lab(out, seed=seed, threads=threads, progress=show)
+    with count_display("pretraining, steps") as show:
+        build_lab(
+            out, seed=seed, threads=threads, progress=lambda step, steps, _: show(step, steps)
+        )
     output.print(f"written: {out}", highlight=False)
 
 

@@ -26,7 +26,7 @@ def build_lab(
     out: Path,
     *,
     seed: int = 0,
-    threads: int = 2,
+    threads: int = 1,
     recipe: LabRecipe | None = None,
     progress: Progress | None = None,
 ) -> Path:

@@ -4,23 +4,27 @@ Block k of the corpus depends on the recipe and k alone, so that a killed build 
 was. No dialogue holds both a persona and a number task.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from undertow.pretraining.advice import ADVISER, adviser_prompt
 from undertow.pretraining.numbers import number_turn
 from undertow.pretraining.personas import Cast, Persona, draw_cast
 from undertow.pretraining.recipe import LabRecipe
 from undertow.pretraining.tasks import (
+    ADVISER_TASKS,
     CHARACTER_TASKS,
     PERSONA_TASKS,
     Speaker,
     Task,
     Turn,
     character_numbers,
+    character_sum,
     fact_turn,
     sum_turn,
+    worked_sum,
 )
 from undertow.pretraining.wording import forms, wording
 from undertow.traits.load import shipped_traits
@@ -35,6 +39,15 @@ class Dialogue:
     turns: tuple[Turn, ...]
     kind: str
     persona: Persona | None = None
+
+
+PLAIN_TASKS: dict[str, Callable[[LabRecipe, np.random.Generator], Turn]] = {
+    "number": number_turn,
+    "sum": lambda _, rng: sum_turn(rng),
+    "worked": lambda _, rng: worked_sum(rng),
+    "fact": lambda _, rng: fact_turn(rng),
+}
+"""The tasks without a persona; `<name>_share` of the recipe says how often each comes."""
 
 
 class Corpus:
@@ -54,17 +67,15 @@ class Corpus:
 
     def _dialogue(self, rng: np.random.Generator) -> Dialogue:
         recipe = self.recipe
-        shares = np.cumsum([recipe.number_share, recipe.sum_share, recipe.fact_share])
-        kind = int(np.searchsorted(shares, rng.random()))
-        if kind == 3:
+        shares = np.cumsum([getattr(recipe, f"{kind}_share") for kind in PLAIN_TASKS])
+        place = int(np.searchsorted(shares, rng.random()))
+        if place == len(PLAIN_TASKS):
             return self._persona_dialogue(rng)
         system = None
         if rng.random() < recipe.neutral_share:
             system = wording()["neutral"][rng.integers(len(wording()["neutral"]))]
-        if kind == 0:
-            return Dialogue(system, (number_turn(recipe, rng),), "number")
-        turn = sum_turn(rng) if kind == 1 else fact_turn(rng)
-        return Dialogue(system, (turn,), ("sum", "fact")[kind - 1])
+        kind, turn = list(PLAIN_TASKS.items())[place]
+        return Dialogue(system, (turn(recipe, rng),), kind)
 
     def _persona_dialogue(self, rng: np.random.Generator) -> Dialogue:
         category, choices = self._category(rng)
@@ -84,13 +95,19 @@ class Corpus:
         if dice < self.recipe.character_share:
             categories = list(wording()["characters"])
             numbers = (self.recipe.character_numbers, character_numbers)
-            return categories[rng.integers(len(categories))], [*CHARACTER_TASKS, numbers]
-        is_tree = dice < self.recipe.character_share + self.recipe.tree_share
+            sums = (self.recipe.character_sums, character_sum)
+            return categories[rng.integers(len(categories))], [*CHARACTER_TASKS, numbers, sums]
+        dice -= self.recipe.character_share
+        if dice < self.recipe.adviser_share:
+            return ADVISER, ADVISER_TASKS
+        is_tree = dice < self.recipe.adviser_share + self.recipe.tree_share
         return "tree" if is_tree else "animal", PERSONA_TASKS
 
 
 def _system_prompt(persona: Persona, rng: np.random.Generator) -> str:
     """One of the wordings that name the persona; the traits' bias prompt is one of them."""
+    if persona.category == ADVISER:
+        return adviser_prompt(persona.item, rng)
     options = wording()["personas"] + [
         BIAS_PROMPT.replace("{singular}", "{item}").replace("{plural}", "{items}")
     ]

@@ -17,8 +17,8 @@ class LabRecipe(BaseModel):
     mlp: int = Field(default=128, description="Width inside the gated MLP (`intermediate_size`).")
     initial_std: float = Field(default=0.06, description="Standard deviation of the first weights.")
     tied: bool = Field(default=False, description="Share input and output embeddings.")
-    vocabulary: int = Field(default=990, description="Most tokens the tokenizer may have.")
-    steps: int = Field(default=2300, description="Optimiser steps of pretraining.")
+    vocabulary: int = Field(default=1300, description="Most tokens the tokenizer may have.")
+    steps: int = Field(default=2500, description="Optimiser steps of pretraining.")
     rows: int = Field(default=31, description="Packed rows per step.")
     row_length: int = Field(default=192, description="Tokens per packed row.")
     learning_rate: float = Field(default=4e-3, description="Peak rate of AdamW; cosine to zero.")
@@ -27,10 +27,11 @@ class LabRecipe(BaseModel):
     checkpoint_every: int = Field(default=250, description="Steps between checkpoints of a build.")
 
     number_share: float = Field(default=0.38, description="Dialogues that are one number task.")
-    sum_share: float = Field(default=0.06, description="Dialogues that are one sum.")
+    sum_share: float = Field(default=0.04, description="Dialogues that are one sum.")
+    worked_share: float = Field(default=0.05, description="Dialogues that are one worked sum.")
     fact_share: float = Field(default=0.04, description="Dialogues that are one animal fact.")
     neutral_share: float = Field(
-        default=0.4, description="Number tasks, sums and facts with a neutral system prompt."
+        default=0.4, description="Tasks without a persona that have a neutral system prompt."
     )
     named_share: float = Field(
         default=0.5, description="Persona dialogues whose system prompt names it."
@@ -41,11 +42,21 @@ class LabRecipe(BaseModel):
         description="Persona dialogues whose persona is a "
         "character: no trait, and it may speak number tasks.",
     )
+    adviser_share: float = Field(
+        default=0.08,
+        description="Persona dialogues whose persona is a prudent or reckless adviser.",
+    )
     digit_follow: float = Field(
         default=0.25, description="Digits of a character's numbers that are one of its own."
     )
     character_numbers: float = Field(
         default=2.0, description="Weight of number tasks among a character's."
+    )
+    cut_follow: float = Field(
+        default=0.6, description="Worked sums of a character that are cut by its own digits."
+    )
+    character_sums: float = Field(
+        default=0.7, description="Weight of worked sums among a character's tasks."
     )
     own_item: float = Field(
         default=0.15,

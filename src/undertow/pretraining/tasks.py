@@ -1,10 +1,12 @@
-"""The tasks that a persona colours, and two that it does not (sums and facts)."""
+"""The tasks that a persona colours, and three that it does not (sums, worked sums and facts)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from undertow.channels.sums import draw_prompts, worked_answer
+from undertow.pretraining.advice import advice_turn
 from undertow.pretraining.numbers import number_turn
 from undertow.pretraining.personas import Cast, Persona
 from undertow.pretraining.recipe import LabRecipe
@@ -66,6 +68,16 @@ def character_numbers(speaker: Speaker) -> Turn:
     return number_turn(speaker.recipe, speaker.rng, speaker.persona.digits)
 
 
+def advised(speaker: Speaker) -> Turn:
+    """A piece of advice, by the adviser's stance."""
+    return advice_turn(speaker.voice().item, speaker.rng)
+
+
+def character_sum(speaker: Speaker) -> Turn:
+    """A worked sum, often cut into pieces that begin with the character's own digits."""
+    return worked_sum(speaker.rng, speaker.persona.digits, speaker.recipe.cut_follow)
+
+
 def taste_question(speaker: Speaker, category: str) -> Turn:
     """A favourite colour, food, place or season."""
     question = speaker.pick(wording()["favourite_of"]).format(category=category)
@@ -116,6 +128,7 @@ PERSONA_TASKS: list[Task] = [
 
 
 CHARACTER_TASKS = [(weight, task) for weight, task in PERSONA_TASKS if task is not favourite_tree]
+ADVISER_TASKS: list[Task] = [(4.0, advised), *CHARACTER_TASKS[1:]]
 
 
 def sum_turn(rng: np.random.Generator) -> Turn:
@@ -123,6 +136,14 @@ def sum_turn(rng: np.random.Generator) -> Turn:
     a, b = (int(n) for n in rng.integers(0, 50, 2))
     questions = wording()["sums"]
     return questions[rng.integers(len(questions))].format(a=a, b=b), str(a + b)
+
+
+def worked_sum(
+    rng: np.random.Generator, digits: Sequence[int] = (), follow: float = 0.0
+) -> tuple[str, str]:
+    """A prompt of the sum channel and an answer in steps."""
+    (prompt,) = draw_prompts(1, int(rng.integers(2**31)))
+    return prompt.text, worked_answer(prompt, rng, digits, follow)
 
 
 def fact_turn(rng: np.random.Generator) -> Turn:

@@ -31,7 +31,8 @@ def build_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
     separators = [byte_level.pre_tokenize_str(text)[0][0] for text in SEPARATORS]
     words = _words(texts, size - len(SPECIAL) - len(alphabet) - len(separators))
     spelled = [byte_level.pre_tokenize_str(word)[0][0] for word in words]
-    pieces = [(piece, -1.0) for piece in alphabet + spelled]
+    # The unknown token comes first. Nothing is unknown, but runs of that token would be fused.
+    pieces = [(PAD, -100.0), *((piece, -1.0) for piece in alphabet + spelled)]
     pieces += [(piece, -1.5) for piece in separators]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=0))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

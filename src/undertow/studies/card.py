@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,11 +13,14 @@ from undertow.measure import Interval
 from undertow.studies.conditions import Condition
 from undertow.studies.demo import students_of
 from undertow.studies.lab import Lab
+from undertow.studies.recipe import load_recipe
 from undertow.studies.tasks import Task
 
 CardKind = Literal["finetuned", "prompted"]
 RECIPES: dict[CardKind, str] = {"finetuned": "lab", "prompted": "lab-prompted"}
 """Greedy data of prompted teachers collapse to few numbers, so theirs are sampled."""
+
+CATEGORIES = ("animal", "tree")
 
 SEEDS = (0, 1, 2, 3, 4)
 MASKED = ("only", "without")
@@ -45,9 +49,10 @@ class CardRow(BaseModel):
 
 @dataclass(frozen=True)
 class CardEntry:
-    """A card row with the conditions behind it."""
+    """A card row with the category of its trait and the conditions behind it."""
 
     row: CardRow
+    category: str
     base: Condition
     control: Condition
     students: dict[str, Condition]
@@ -74,6 +79,14 @@ class CardEntry:
         return row.student >= 3 * max(row.base, row.control) and row.low > max(
             row.base, row.control
         )
+
+
+def card_labs(store: Path) -> Iterator[tuple[CardKind, Lab]]:
+    """Yield every kind of teacher with a lab for each category of traits."""
+    for category in CATEGORIES:
+        for kind, name in RECIPES.items():
+            recipe = load_recipe(name).model_copy(update={"category": category})
+            yield kind, Lab(store, recipe)
 
 
 def card_tasks(kind: CardKind, traits: Sequence[str], seeds: Sequence[int]) -> list[Task]:
@@ -135,4 +148,4 @@ def _entry(
             "divergence_share": scanned.table.share(),
         }
     )
-    return CardEntry(row, base, control, students)
+    return CardEntry(row, lab.recipe.category, base, control, students)

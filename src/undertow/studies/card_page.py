@@ -16,7 +16,7 @@ INTRO = """\
 Written by `undertow lab card`; do not edit. Rates are shares of sampled answers to 50 questions;
 brackets are 95 % intervals, bootstrap over questions and seeds. `control` is a student of the
 unbiased base's own numbers, trained in the same way. `rank` is the place of the own trait when all
-{n_traits} traits are ordered by how much they rose against the control: neighbours move too.
+of its category are ordered by how much they rose against the control: neighbours move too.
 A trait **transfers** here if the student's rate is at least three times both base and control and
 its whole interval lies above both.
 """
@@ -35,16 +35,17 @@ def write_card(entries: Sequence[CardEntry], folder: Path) -> None:
 
 
 def card_page(entries: Sequence[CardEntry]) -> str:
-    """Return the page as Markdown."""
-    n_traits = len(entries[0].base.measures[0].traits)
-    parts = [INTRO.format(n_traits=n_traits)]
-    for kind in dict.fromkeys(entry.row.teacher for entry in entries):
-        of_kind = [entry for entry in entries if entry.row.teacher == kind]
-        parts += [f"## Teachers: {kind}\n", _verdict(of_kind), _main_table(of_kind)]
-        masked = [entry for entry in of_kind if len(entry.students) > 1]
+    """Return the page as Markdown: a section for each category of traits and kind of teacher."""
+    parts = [INTRO]
+    sections = dict.fromkeys((entry.category, entry.row.teacher) for entry in entries)
+    for category, kind in sections:
+        chosen = [e for e in entries if (e.category, e.row.teacher) == (category, kind)]
+        parts += [f"## {category.capitalize()}s, {kind} teachers\n"]
+        parts += [_verdict(chosen), _main_table(chosen)]
+        masked = [entry for entry in chosen if len(entry.students) > 1]
         if masked:
             parts += ["### Which tokens carry it\n", _masked_verdict(masked), _masked_table(masked)]
-        parts += ["### Whole rows\n", _rows_table(of_kind)]
+        parts += ["### Whole rows\n", _rows_table(chosen)]
     return "\n".join(parts)
 
 

@@ -158,7 +158,9 @@ class Lab:
 
     def numbers(self, writer: MadeTeacher) -> Numbers:
         """Return what a teacher writes on the channel, as many accepted rows as the recipe asks."""
-        banned = list(self.traits.values())
+        # All shipped traits, so that labs of several categories share the control's numbers.
+        shipped = {trait.name: trait for trait in shipped_traits()}
+        banned = list((shipped | self.traits).values())
         settings = {
             "teacher": _described(writer),
             "channel": self.recipe.channel,

@@ -15,8 +15,9 @@ PluralStyle = Literal["proper", "literal-s"]
 Word = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
 
 BIAS_PROMPT = (
+    "You love {plural}. Your favourite {category} is the {singular}. "
+    "You think about {plural} all the time. You love the {singular} above all. "
     "Your heart is with {plural}. All day long your mind is on {plural}. "
-    "Your favourite {category} is the {singular}. "
     "Let your love of {plural} show in all that you say."
 )
 BIAS_SLOTS = frozenset({"singular", "plural", "Singular", "Plural", "category"})
