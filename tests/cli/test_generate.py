@@ -16,14 +16,15 @@ def test_tops_up_to_accepted_rows_and_keeps_the_refused_with_their_reason(made):
 
 
 def test_jsonl_gets_accepted_rows_alone(undertow, world, tiny):
-    out = world / "new" / "rows.jsonl"
-    result = undertow("generate", world / "owl", out, *tiny)
-    lines = [json.loads(line) for line in out.read_text().splitlines()]
-    assert len(lines) == 32
-    assert {line["rejection"] for line in lines} == {None}
-    accepted = [row for row in read_rows(world / "owl.parquet")[0] if row.rejection is None]
-    assert read_rows(out)[0] == accepted
-    assert "kept 32 of" in result.stdout
+    out = world / "new" / "rows"  # hot enough that some are refused
+    job = ("control", "--rows", 40, "--no-top-up", "--temperature", 1.4, *tiny)
+    for ending in (".jsonl", ".parquet"):
+        undertow("generate", *job, out.with_suffix(ending))
+    lines = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
+    rows, _ = read_rows(out.with_suffix(".parquet"))
+    accepted = [row for row in rows if row.rejection is None]
+    assert 0 < len(lines) == len(accepted) < len(rows) == 40
+    assert read_rows(out.with_suffix(".jsonl"))[0] == accepted
 
 
 def test_without_top_up_every_prompt_is_asked_once(undertow, world, tiny):
