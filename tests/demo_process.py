@@ -1,6 +1,7 @@
 """`undertow demo` as a process of its own, with a list of the steps that it really does."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -59,6 +60,8 @@ class DemoPlace:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # Who is started in the background ignores Ctrl-C, and so would all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def done(self) -> list[str]:

@@ -45,7 +45,7 @@ def test_killed_at_any_moment_and_started_again(place, undisturbed):
             process.wait(moments.uniform(0.1, 2.0))
         process.kill()
         # The output ends when the last of its processes does.
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=600)
         assert process.returncode == -signal.SIGKILL
         assert "Traceback" not in out + err
     assert result_of(place.start()) == undisturbed[0]
@@ -57,7 +57,7 @@ def test_a_killed_worker_is_one_message_and_a_second_run_finishes(place, undistu
     process = place.start()
     place.wait_for(process, 3)
     os.kill(workers_of(process)[0], signal.SIGKILL)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 2
     assert err.count("a worker process was killed") == 1
     assert "run the same command again" in err
@@ -76,7 +76,7 @@ def test_an_interruption_is_one_message(place, n_steps):
         while not workers_of(process):
             assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 130
     assert err.count("interrupted: finished work is kept") == 1
     assert "Traceback" not in out + err
