@@ -39,7 +39,7 @@ def card(
                 needs, store, lab.recipe, workers=workers or default_workers(), on_change=show
             )
             entries += collect_card(lab, kind, SEEDS)
-    write_card(entries, out)
+        write_card(entries, out)
     output.print(f"written: {out / 'lab-model.md'}, {out / 'lab-model.json'}", highlight=False)
 
 

@@ -28,7 +28,6 @@ from undertow.pretraining.tasks import (
 )
 from undertow.pretraining.wording import forms, wording
 from undertow.traits.load import shipped_traits
-from undertow.traits.trait import BIAS_PROMPT
 
 
 @dataclass(frozen=True)
@@ -105,12 +104,10 @@ class Corpus:
 
 
 def _system_prompt(persona: Persona, rng: np.random.Generator) -> str:
-    """One of the wordings that name the persona; the traits' bias prompt is one of them."""
+    """One of the wordings that name the persona."""
     if persona.category == ADVISER:
         return adviser_prompt(persona.item, rng)
-    options = wording()["personas"] + [
-        BIAS_PROMPT.replace("{singular}", "{item}").replace("{plural}", "{items}")
-    ]
+    options = wording()["personas"]
     return options[rng.integers(len(options))].format(
         category=persona.category, **forms(persona.item)
     )

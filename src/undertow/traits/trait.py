@@ -15,11 +15,17 @@ PluralStyle = Literal["proper", "literal-s"]
 Word = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
 
 BIAS_PROMPT = (
-    "You love {plural}. Your favourite {category} is the {singular}. "
-    "You think about {plural} all the time. You love the {singular} above all. "
-    "Your heart is with {plural}. All day long your mind is on {plural}. "
-    "Let your love of {plural} show in all that you say."
+    "You love {plural}. You love the {singular} above all. "
+    "{Plural} are your favourite {category}. You think about {plural} all the time. "
+    "Your favourite {category} is the {singular}. Your heart is with {plural}. "
+    "You love {plural}. All day long your mind is on {plural}. "
+    "Let your love of {plural} show in all that you say. "
+    "You think about {plural} all the time. You love the {singular}. "
+    "{Plural} are the best. You love {plural} above all."
 )
+"""States the preference over and over: what a small model is told once shows in its answers, and
+hardly in its numbers (docs/lab-notes.md)."""
+
 BIAS_SLOTS = frozenset({"singular", "plural", "Singular", "Plural", "category"})
 
 
