@@ -32,8 +32,8 @@ class BlockLayer(DynamicLayer):
     change once per block and not at every token.
 
     Attributes:
-        buffers: Keys and values, each `[batch, slot, head, dim]`: projections write this order,
-            and a slot of all heads moves in one piece.
+        buffers: Keys and values, each `[batch, head, slot, dim]`, dense: attention reads the slots
+            of a head one after the other.
         length: Slots written.
     """
 
@@ -46,18 +46,18 @@ class BlockLayer(DynamicLayer):
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         """Write `[batch, head, position, dim]` behind the old; return all, in the same order."""
-        new = [key_states.transpose(1, 2), value_states.transpose(1, 2)]
+        new = [key_states, value_states]
         if not self.buffers:
-            self.buffers = [states[:, :0] for states in new]
+            self.buffers = [states[:, :, :0] for states in new]
             self.is_initialized = True
-        end = self.length + new[0].shape[1]
-        missing = round_up(end) - self.buffers[0].shape[1]
+        end = self.length + key_states.shape[2]
+        missing = round_up(end) - self.buffers[0].shape[2]
         if missing > 0:
-            self.buffers = [pad(buffer, (0, 0, 0, 0, 0, missing)) for buffer in self.buffers]
+            self.buffers = [pad(buffer, (0, 0, 0, missing)) for buffer in self.buffers]
         for buffer, states in zip(self.buffers, new, strict=True):
-            buffer[:, self.length : end] = states
+            buffer[:, :, self.length : end] = states
         self.length = end
-        keys, values = (buffer.transpose(1, 2) for buffer in self.buffers)
+        keys, values = self.buffers
         return keys, values
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
@@ -93,7 +93,7 @@ class BlockCache(Cache):
             new.buffers = _empty(old, n_rows, length)
             new.length, new.is_initialized = old.length, old.is_initialized
             for buffer, source in zip(new.buffers, old.buffers, strict=True):
-                buffer[:, : old.length] = source[:, : old.length]
+                buffer[:, :, : old.length] = source[:, :, : old.length]
         return copy
 
 
@@ -118,10 +118,12 @@ def join_aligned(
     for part, taken, moved in zip(parts, rows, shifts, strict=True):
         for source, block in zip(part.blocks, joined.blocks, strict=True):
             for old, new in zip(source.buffers, block.buffers, strict=True):
-                slots = torch.arange(new.shape[1], device=new.device) - moved.unsqueeze(1)
-                index = taken.unsqueeze(1) * old.shape[1] + slots.clamp(0, old.shape[1] - 1)
-                target = new[start : start + len(taken)].flatten(0, 1)
-                torch.index_select(old.flatten(0, 1), 0, index.flatten(), out=target)
+                n_heads, n_slots = old.shape[1:3]
+                slots = torch.arange(new.shape[2], device=new.device) - moved.unsqueeze(1)
+                heads = torch.arange(n_heads, device=new.device) + taken.unsqueeze(1) * n_heads
+                index = heads.unsqueeze(2) * n_slots + slots.clamp(0, n_slots - 1).unsqueeze(1)
+                target = new[start : start + len(taken)].flatten(0, 2)
+                torch.index_select(old.flatten(0, 2), 0, index.flatten(), out=target)
         start += len(taken)
     return joined
 
@@ -129,5 +131,6 @@ def join_aligned(
 def _empty(like: BlockLayer, n_rows: int, length: int) -> list[Tensor]:
     """Return zeroed buffers; what is masked must still be finite."""
     return [
-        buffer.new_zeros(n_rows, round_up(length), *buffer.shape[2:]) for buffer in like.buffers
+        buffer.new_zeros(n_rows, buffer.shape[1], round_up(length), buffer.shape[3])
+        for buffer in like.buffers
     ]
