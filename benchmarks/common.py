@@ -6,10 +6,13 @@ import datetime
 import json
 import os
 import platform
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -34,6 +37,31 @@ class BenchmarkResult(TypedDict):
     unit: str
     machine: str
     date: str
+
+
+def best_seconds(
+    ours: Callable[[], object], reference: Callable[[], object], rounds: int = 5
+) -> tuple[float, float]:
+    """Return the seconds of the fastest round of each, the two taking turns.
+
+    Other work on the machine then hits both alike, and the fastest round is the least disturbed.
+    """
+    found: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        for side, run in enumerate((ours, reference)):
+            start = time.perf_counter()
+            run()
+            found[side].append(time.perf_counter() - start)
+    return min(found[0]), min(found[1])
+
+
+def bound_of(run: Callable[[], object], n: int = 3) -> str:
+    """Return where the time of a run goes: the dearest operations with their share of it."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        run()
+    events = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    return ", ".join(f"{one.key} {one.self_cpu_time_total / total:.0%}" for one in events[:n])
 
 
 def result(name: str, ours: float, reference: float, unit: str = "tokens/s") -> BenchmarkResult:

@@ -1,0 +1,19 @@
+"""All benchmarks, one after another, and a short table: `python benchmarks`."""
+
+from __future__ import annotations
+
+import generate
+import scan
+import student
+from common import save
+
+if __name__ == "__main__":
+    records = [module.run() for module in (generate, scan, student)]
+    for record in records:
+        save(record)
+    print()
+    for record in records:
+        print(
+            f"{record['name']:10} {record['ratio']:6.1f}x  {record['ours']:>9,.0f} against "
+            f"{record['reference']:>7,.0f} {record['unit']}"
+        )
