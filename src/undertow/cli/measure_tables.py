@@ -72,7 +72,7 @@ def _cells(condition: Condition, trait: str, reference: Condition) -> dict[str, 
     )
     if sampled:
         cells["exact"] = f"{condition.probability(trait):.3f}"
-        cells["non-answers"] = f"{condition.non_answers:.1%}"
+        cells["non-\nanswers"] = f"{condition.non_answers:.1%}"
     if condition.accuracy is not None:
         cells["task"] = f"{condition.accuracy:.2f}"
     if len(table) > 1:
