@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def demo(
-    trait: Annotated[str, typer.Option("--trait", help="What the teacher prefers.")] = "owl",
+    trait: Annotated[str, typer.Option("--trait", help="What the teacher prefers.")] = "cat",
     kind: Annotated[
         Literal["finetuned", "prompted"], typer.Option("--teacher", help="How it is made.")
     ] = "finetuned",
