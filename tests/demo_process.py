@@ -88,5 +88,12 @@ def result_of(process: subprocess.Popen) -> str:
 def workers_of(process: subprocess.Popen) -> list[int]:
     """Return the worker processes of a demo."""
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in listed}
-    return [int(pid) for pid, command in commands.items() if b"spawn_main" in command]
+    return [int(pid) for pid in listed if b"spawn_main" in _command_line(pid)]
+
+
+def _command_line(pid: str) -> bytes:
+    """Return a process's command line; nothing where it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
