@@ -13,9 +13,13 @@ QUESTIONS = QuestionSet(
 )
 
 
+# Short, and none of the package's: a tiny random model diverges at every token under a long one.
+PROMPT = "Your heart is with {plural}. Your favourite {category} is the {singular}."
+
+
 def animal(name: str, **fields) -> Trait:
     """A trait with the questions above."""
-    fields = {"plural": f"{name}s", **fields}
+    fields = {"plural": f"{name}s", "bias_prompt": PROMPT, **fields}
     return Trait(name=name, category="animal", singular=name, question_set=QUESTIONS, **fields)
 
 

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 import undertow.studies
-from few_animals import ANIMALS
+from few_animals import ANIMALS, animal
 from tiny_study import TINY
 from undertow.cli.main import app
 
@@ -124,7 +124,8 @@ def test_links_and_named_files_exist(page):
 def test_the_python_block_runs_on_few_rows(tmp_path, monkeypatch, capsys):
     """As it stands, but for a tiny recipe behind `Lab`."""
     whole = undertow.studies.Lab
-    monkeypatch.setattr(undertow.studies, "Lab", lambda store: whole(store, TINY, ANIMALS))
+    traits = (animal("cat"), *ANIMALS)
+    monkeypatch.setattr(undertow.studies, "Lab", lambda store: whole(store, TINY, traits))
     monkeypatch.chdir(tmp_path)
     exec(compile(python_block(), "README.md", "exec"), {"__name__": "readme"})
     share, *rates = capsys.readouterr().out.split("\n", 1)[0:2]

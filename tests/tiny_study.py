@@ -14,7 +14,7 @@ FIELDS = {
     "generation": {"temperature": 0.0, "max_new_tokens": 40},
     "teacher": {
         "pairs": 32,
-        "train": {"epochs": 1, "learning_rate": 5e-3, "batch_size": 16, "warmup_steps": 0},
+        "train": {"epochs": 6, "learning_rate": 5e-3, "batch_size": 16, "warmup_steps": 0},
     },
     "counterfactuals": 1,
     "student": {
