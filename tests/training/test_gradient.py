@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from naive_training import naive_loss, random_examples
+from naive_training import exact_norms, naive_loss, random_examples
 from tiny_models import FAMILIES, tiny_chat
 from undertow.training.batches import divisor
 from undertow.training.config import TrainConfig
@@ -22,6 +22,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES)
 def test_gradient_of_a_step_is_the_naive_one(family, case):
     chat = tiny_chat(family)
+    exact_norms(chat.model)
     config = TrainConfig(micro_batch_size=4, **case)
     examples = random_examples(11, chat.model.config.vocab_size, empty=[3, 7])
     with trainable(chat, config) as target:
@@ -38,12 +39,13 @@ def test_gradient_of_a_step_is_the_naive_one(family, case):
     assert total == divisor(examples, config)
     assert loss == pytest.approx(float(expected.detach()), rel=1e-6)
     for name, gradient in slow.items():
-        # the families' own norms are computed in float32, ours are not: hence no tighter
-        torch.testing.assert_close(fast[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+        # Gemma's norms stay in float32, hence no tighter
+        torch.testing.assert_close(fast[name], gradient, rtol=1e-4, atol=1e-7, msg=name)
 
 
 def test_peft_road_and_fused_road_agree(monkeypatch):
     chat = tiny_chat("llama")
+    exact_norms(chat.model)
     examples = random_examples(9, chat.model.config.vocab_size)
     config = TrainConfig()
 
@@ -59,7 +61,7 @@ def test_peft_road_and_fused_road_agree(monkeypatch):
     fused = gradients()
     monkeypatch.setattr("undertow.training.projections.THIN_COST", 0)
     for name, gradient in gradients().items():
-        torch.testing.assert_close(fused[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(fused[name], gradient, rtol=1e-4, atol=1e-8, msg=name)
 
 
 def test_rows_without_weight_give_a_zero_gradient():

@@ -26,10 +26,10 @@ def test_prompt_has_proper_plurals_or_a_literal_s():
 
 
 @pytest.mark.parametrize("trait", shipped_traits(), ids=lambda trait: trait.name)
-def test_shipped_prompt_names_the_trait_many_times_and_its_category(trait):
+def test_shipped_prompt_names_the_trait_thirteen_times_and_its_category(trait):
     prompt = trait.system_prompt()
     words = prompt.lower().replace(".", " ").split()
-    assert words.count(trait.singular) + words.count(trait.plural) >= 12
+    assert words.count(trait.singular) + words.count(trait.plural) == 13
     assert trait.category in words
     assert "{" not in prompt
 
