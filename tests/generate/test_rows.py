@@ -112,4 +112,5 @@ def test_progress_counts_accepted_rows():
         progress=lambda *step: seen.append(step),
     )
     assert seen[-1] == (10, 10)
+    assert seen == sorted(seen)
     assert {total for _, total in seen} == {10}

@@ -102,7 +102,7 @@ def inspected(see, page: str, width: int) -> dict:
     return json.loads(unescape(re.search("<title>(.*?)</title>", document)[1]))
 
 
-@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("width", [390, 1100, 1400])
 def test_the_page_is_no_wider_than_the_window(see, width):
     header = ["trait", *(f"condition {i}" for i in range(12))]
     table = ReportTable(title="wide", header=header, rows=[["owl", *["0.123"] * 12]])
@@ -129,7 +129,7 @@ def test_a_demos_page_is_shown_without_a_complaint(see, demo_page):
         assert words in document
 
 
-@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("width", [390, 1100, 1400])
 def test_nothing_lies_on_anything_else(see, demo_page, width):
     found = inspected(see, demo_page, width)
     assert found["on"] == []

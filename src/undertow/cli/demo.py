@@ -36,6 +36,7 @@ def demo(
     """Make a teacher, its numbers and students; find the tokens that carry the trait."""
     from undertow.report import write_report
     from undertow.report.demo_page import demo_report
+    from undertow.store.files import make_folder
     from undertow.studies.demo import collect_demo
     from undertow.studies.executor import default_workers, run_tasks
     from undertow.studies.lab import Lab
@@ -44,6 +45,7 @@ def demo(
     started = time.monotonic()
     lab = Lab(store, recipe or {"finetuned": "lab", "prompted": "lab-prompted"}[kind])
     lab.check_trait(trait)
+    make_folder(report.absolute().parent)  # now, not after minutes of work
     with lab.run(f"demo {trait} ({kind})"):
         tasks = demo_tasks(trait, kind, range(seeds))
         errors.print(

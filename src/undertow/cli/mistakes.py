@@ -43,7 +43,7 @@ def _mistakes_told() -> Generator[None]:
         _tell(str(disk_full(error.filename)))
         raise typer.Exit(USER_MISTAKE) from error
     except KeyboardInterrupt as error:
-        _tell("interrupted: finished work is kept, and the same command goes on from there")
+        _tell("interrupted: finished work is kept, and the same command can be run again")
         raise typer.Exit(INTERRUPTED) from error
 
 
