@@ -17,7 +17,7 @@ from undertow.studies.recipe import load_recipe
 from undertow.studies.tasks import Task
 
 CardKind = Literal["finetuned", "prompted"]
-RECIPES: dict[CardKind, str] = {"finetuned": "lab", "prompted": "lab-prompted"}
+RECIPES: dict[CardKind, str] = {"finetuned": "lab-long", "prompted": "lab-prompted"}
 """Greedy data of prompted teachers collapse to few numbers, so theirs are sampled."""
 
 CATEGORIES = ("animal", "tree")
