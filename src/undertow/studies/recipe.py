@@ -47,7 +47,7 @@ class Recipe(BaseModel):
     )
 
 
-SHIPPED = Path(__file__).parent / "files"
+SHIPPED = Path(__file__).parent / "recipes"
 
 
 def shipped_recipes() -> list[str]:

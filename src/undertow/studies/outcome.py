@@ -1,0 +1,102 @@
+"""What a study found: plain data for tables, figures, the report and the verdict."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from undertow.measure import Interval
+from undertow.studies.study import CardKind, Claim, Metric, Study
+
+Verdict = Literal["supported", "contradicted", "undecided"]
+
+
+class _Part(BaseModel):
+    """A misspelt field is a mistake, not a field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TraitResult(_Part):
+    """One condition, one trait."""
+
+    trait: str = Field(description="What the teacher prefers, and what was measured.")
+    rate: Interval = Field(description="Sampled answers that name it, over questions and seeds.")
+    seeds: list[float] = Field(description="The rate of each seed.")
+    probability: float = Field(description="Exact probability of its answer, mean over all.")
+    accuracy: float | None = Field(description="Held-out items predicted, mean over seeds.")
+    non_answers: float = Field(description="Share of sampled answers that name no trait.")
+    rows: int | None = Field(default=None, description="Rows that a student learnt from.")
+    share: float | None = Field(
+        default=None, description="Divergence tokens among the data's tokens, where scanned."
+    )
+
+
+class ConditionResult(_Part):
+    """One condition, all traits."""
+
+    name: str
+    label: str
+    note: str
+    teacher: CardKind = Field(description="How the teachers were made.")
+    x: float | None = Field(default=None, description="Its place on a curve's axis.")
+    pooled: Interval = Field(description="The rate of the own trait, mean over traits.")
+    seeds: list[float] = Field(description="The same for each seed.")
+    traits: list[TraitResult]
+
+
+class TraitContrast(_Part):
+    """One claim, one trait."""
+
+    trait: str
+    difference: Interval
+    p: float | None = Field(
+        description="Two-sided sign-flip permutation over the seeds' differences; none for one."
+    )
+    q: float | None = Field(description="The same after Benjamini-Hochberg over the study.")
+
+
+class ClaimResult(_Part):
+    """What became of a claim, for one kind of teacher."""
+
+    claim: Claim
+    teacher: CardKind
+    difference: Interval = Field(description="Mean over traits, over questions and seeds.")
+    p: float | None = Field(description="Two-sided sign-flip permutation over traits and seeds.")
+    verdict: Verdict
+    more_seeds: int | None = Field(
+        default=None,
+        description="If undecided: how many more seeds would decide, were the estimate to stay.",
+    )
+    traits: list[TraitContrast]
+
+
+class StudyOutcome(_Part):
+    """Everything that a study found."""
+
+    study: Study
+    model: str = Field(description="The base model.")
+    traits: list[str]
+    seeds: list[int]
+    conditions: list[ConditionResult] = Field(description="For each kind of teacher in turn.")
+    claims: list[ClaimResult] = Field(description="For each kind of teacher in turn.")
+    verdict: Verdict
+    command: str = Field(description="Does it again.")
+    facts: list[tuple[str, str]] = Field(description="What it was measured on: label and value.")
+
+
+class ResultLine(_Part):
+    """A line of the tidy result table: one trained student (or model) and one metric."""
+
+    study: str
+    condition: str
+    teacher: CardKind
+    trait: str = Field(description="What the teacher prefers.")
+    measured: str = Field(description="The trait whose answers were counted.")
+    seed: int | None = Field(description="None for what has no seed: base and teachers.")
+    metric: Metric | Literal["non-answers", "rows"]
+    n: int = Field(description="Answers, items or tokens that the estimate rests on.")
+    estimate: float
+    low: float | None = Field(description="95 % interval over questions.")
+    high: float | None

@@ -1,0 +1,151 @@
+"""What a study is: a grid of conditions that answers one question, read from a YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from undertow.errors import UserError
+
+CardKind = Literal["finetuned", "prompted"]
+Metric = Literal["rate", "probability", "accuracy", "share"]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:_-]*$")]
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+
+class ConditionSpec(BaseModel):
+    """One condition of a study: what is different from the recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name = Field(description="Short name, used in claims and result tables.")
+    label: str = Field(description="What tables and figures call it.")
+    note: str = Field(default="", description="What tells it from the others, in a few words.")
+    subject: Literal["student", "teacher", "base"] = Field(
+        default="student", description="What is measured: students, their teacher, the base."
+    )
+    writer: Literal["biased", "control"] = Field(
+        default="biased", description="Whose data students learn: the teacher's, or the base's."
+    )
+    changes: dict[str, Any] = Field(
+        default={}, description="Fields of the recipe that are different, nested as in a recipe."
+    )
+    each: Literal["layer", "layers-from"] | None = Field(
+        default=None,
+        description="One condition for every decoder layer: trained alone, or with all above it.",
+    )
+
+
+class Claim(BaseModel):
+    """One comparison of conditions, and what it must show."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name = Field(description="Short name.")
+    says: str = Field(description="The claim, in one sentence.")
+    of: Name | list[Name] = Field(
+        description="The condition, or several whose mean counts; 'layer:first', 'layer:last', "
+        "'layer:early' (the first third), 'layer:late' (the last third)."
+    )
+    against: Name | list[Name] = Field(description="What it is compared with.")
+    expect: Literal["above", "below", "equal"] = Field(
+        description="above, below: by more than the smallest effect; equal: by less."
+    )
+    by: float = Field(gt=0, description="The smallest effect that counts, in the metric's unit.")
+    metric: Metric = Field(
+        default="rate",
+        description="rate: sampled answers that name the trait; probability: exact; accuracy: "
+        "held-out items predicted; share: divergence tokens among completion tokens.",
+    )
+    decisive: bool = Field(default=True, description="Whether the study's verdict rests on it.")
+
+    @property
+    def sides(self) -> tuple[list[str], list[str]]:
+        """The names on both sides, as lists."""
+        of = self.of if isinstance(self.of, list) else [self.of]
+        against = self.against if isinstance(self.against, list) else [self.against]
+        return of, against
+
+
+class Figure(BaseModel):
+    """How a study is drawn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["bars", "curve", "matrix"] = Field(
+        default="bars",
+        description="bars with seeds; a curve over the conditions that have a place on it; a "
+        "matrix of the conditions named 'row:column'.",
+    )
+    x: str = Field(default="", description="What the curve's axis is, with its unit.")
+
+
+class Study(BaseModel):
+    """A named grid of conditions x traits x seeds that ends in a table, a figure and a verdict.
+
+    The verdict follows from the claims by one rule (`verdicts.py`), whatever the outcome.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name = Field(description="What `undertow study run` takes.")
+    title: str = Field(description="A few words.")
+    question: str = Field(description="What is asked, and why it matters.")
+    source: str = Field(description="Figure and section of the paper that it follows.")
+    teachers: list[CardKind] = Field(
+        default=["finetuned"], min_length=1, description="Kinds of teachers, each with its recipe."
+    )
+    changes: dict[str, Any] = Field(
+        default={}, description="Fields of the recipe that are different in every condition."
+    )
+    conditions: list[ConditionSpec] = Field(min_length=1, description="What is compared.")
+    claims: list[Claim] = Field(min_length=1, description="What is claimed of the conditions.")
+    figure: Figure = Field(default=Figure(), description="How it is drawn.")
+
+    @model_validator(mode="after")
+    def _claims_name_conditions(self) -> Self:
+        names = [one.name for one in self.conditions]
+        if len(set(names)) < len(names):
+            raise ValueError("two conditions have the same name")
+        for claim in self.claims:
+            for name in (name for side in claim.sides for name in side):
+                if name.partition(":")[0] not in names and name not in names:
+                    raise ValueError(f"claim '{claim.name}' names no condition: '{name}'")
+        return self
+
+
+def shipped_studies() -> list[str]:
+    """Return the names of the studies that ship with the package."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def load_study(name: str | Path) -> Study:
+    """Read a study by the name of a shipped one, or from a YAML file.
+
+    Raises:
+        UserError: There is no such study, it is malformed, or it has a field that does not exist.
+    """
+    path = SHIPPED / f"{name}.yaml" if str(name) in shipped_studies() else Path(name)
+    try:
+        return Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except OSError as error:
+        raise UserError(
+            f"there is no study '{name}'",
+            fix=f"name a YAML file, or one of {', '.join(shipped_studies())}",
+        ) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError("the study is not YAML", where=f"{path}{line}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UserError(
+            f"the study's field '{field}' is wrong: {first['msg']}",
+            where=str(path),
+            fix="`undertow study show divergence-tokens --yaml` prints one that is right",
+        ) from error
