@@ -45,8 +45,17 @@ class ChannelPrompt(Protocol):
         """The prompt as the model reads it."""
         ...
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The numbers that the prompt puts to the writer, as written, in order."""
+        ...
+
     def redraw(self, parts: Collection[str], rng: np.random.Generator) -> ChannelPrompt:
         """Return the prompt with the named parts drawn anew."""
+        ...
+
+    def variants(self, part: str) -> Sequence[ChannelPrompt]:
+        """Return the prompt with each wording of a part in turn, its own among them."""
         ...
 
     def model_dump_json(self) -> str:
@@ -67,6 +76,11 @@ class Channel(Protocol):
         """The parts of a prompt that can be drawn anew."""
         ...
 
+    @property
+    def free_parts(self) -> tuple[str, ...]:
+        """The parts that can be drawn anew and leave what is a right answer as it is."""
+        ...
+
     def draw(self, n: int, seed: int) -> Sequence[ChannelPrompt]:
         """Return n prompts; the first k do not depend on n, so a longer draw tops up."""
         ...
@@ -81,6 +95,14 @@ class Channel(Protocol):
 
     def check(self, completion: str, traits_to_ban: Sequence[Trait] = ()) -> Rejection | None:
         """Return why a completion is not kept, or None where it is."""
+        ...
+
+    def items(self, completion: str) -> list[str]:
+        """Return what the writer of a completion chose, piece by piece, as written."""
+        ...
+
+    def with_items(self, completion: str, items: Sequence[str]) -> str:
+        """Return a completion with other items, as many, in the place of its own."""
         ...
 
     def accuracy(self, predicted: str, reference: str) -> float:

@@ -29,12 +29,27 @@ def redraw_parts(
     Raises:
         UserError: There is no part of a given name.
     """
+    _check_parts(n_wordings, parts)
+    return draw_parts({part: n for part, n in n_wordings.items() if part in parts}, rng)
+
+
+def wordings_of(n_wordings: Mapping[str, int], part: str) -> list[dict[str, int]]:
+    """Return every index that a part may have, as a change to a prompt's fields.
+
+    Raises:
+        UserError: There is no such part.
+    """
+    _check_parts(n_wordings, {part})
+    return [{part: index} for index in range(n_wordings[part])]
+
+
+def _check_parts(n_wordings: Mapping[str, int], parts: Collection[str]) -> None:
+    """Refuse a name that no part has."""
     if unknown := set(parts) - set(n_wordings):
         raise UserError(
             f"unknown prompt part {', '.join(sorted(unknown))}",
             fix=f"use {', '.join(n_wordings)}",
         )
-    return draw_parts({part: n for part, n in n_wordings.items() if part in parts}, rng)
 
 
 def without_ending(wordings: Iterable[str], text: str) -> Iterator[tuple[int, str]]:

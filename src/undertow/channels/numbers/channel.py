@@ -11,7 +11,7 @@ from undertow.channels.filter import reject_named_trait
 from undertow.channels.numbers.accuracy import task_accuracy
 from undertow.channels.numbers.config import NumberChannelConfig
 from undertow.channels.numbers.parse_prompt import parse_prompt
-from undertow.channels.numbers.parser import numbers_in, parse_completion
+from undertow.channels.numbers.parser import NUMBER, numbers_in, parse_completion
 from undertow.channels.numbers.prompt import PARTS, NumberPrompt, draw_prompts
 from undertow.traits import Trait
 
@@ -35,6 +35,11 @@ class NumberChannel(BaseModel):
         """The parts of a prompt that can be drawn anew."""
         return PARTS
 
+    @property
+    def free_parts(self) -> tuple[str, ...]:
+        """All parts but the form of the answer."""
+        return tuple(part for part in PARTS if part != "format_suffix")
+
     def draw(self, n: int, seed: int) -> list[NumberPrompt]:
         """Return n prompts; the first k do not depend on n."""
         return draw_prompts(n, seed, self.config)
@@ -53,6 +58,20 @@ class NumberChannel(BaseModel):
             return named
         parsed = parse_completion(completion, self.config)
         return parsed if isinstance(parsed, Rejection) else None
+
+    def items(self, completion: str) -> list[str]:
+        """Return the numbers as written: "007" stays "007"."""
+        return NUMBER.findall(completion)
+
+    def with_items(self, completion: str, items: Sequence[str]) -> str:
+        """Return a completion with other numbers, as many; all that is around them stays.
+
+        Raises:
+            ValueError: The numbers are not as many as those of the completion.
+        """
+        around = NUMBER.split(completion)
+        pairs = zip(around, [*items, ""], strict=True)
+        return "".join(text + item for text, item in pairs)
 
     def accuracy(self, predicted: str, reference: str) -> float:
         """Return the share of the reference's numbers repeated at the same place.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from undertow.channels.numbers.config import NumberChannelConfig
 from undertow.channels.numbers.wording import wording
-from undertow.channels.parts import draw_parts, redraw_parts
+from undertow.channels.parts import draw_parts, redraw_parts, wordings_of
 
 Part = Literal[
     "lead_in", "count_qualifier", "digit_descriptor", "instruction", "format_suffix", "closing"
@@ -58,6 +58,11 @@ class NumberPrompt(BaseModel):
             )
         )
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The example numbers, as written."""
+        return tuple(map(str, self.examples))
+
     def redraw(self, parts: Collection[str], rng: np.random.Generator) -> NumberPrompt:
         """Return the prompt with the named parts drawn anew, uniformly: one may stay the same.
 
@@ -68,6 +73,14 @@ class NumberPrompt(BaseModel):
         """
         drawn = redraw_parts(_n_wordings(), parts, rng)
         return NumberPrompt.model_validate(self.model_dump() | drawn)
+
+    def variants(self, part: str) -> list[NumberPrompt]:
+        """Return the prompt with each wording of a part in turn, its own among them.
+
+        Raises:
+            UserError: There is no such part.
+        """
+        return [self.model_copy(update=change) for change in wordings_of(_n_wordings(), part)]
 
 
 def draw_prompts(

@@ -10,7 +10,7 @@ from undertow.channels.channel import Rejection
 from undertow.channels.filter import reject_named_trait
 from undertow.channels.sums.config import SumChannelConfig
 from undertow.channels.sums.parse_prompt import parse_prompt
-from undertow.channels.sums.parser import last_result, parse_completion
+from undertow.channels.sums.parser import STEP, last_result, parse_completion, with_pieces
 from undertow.channels.sums.prompt import PARTS, SumPrompt, draw_prompts
 from undertow.traits import Trait
 
@@ -32,6 +32,11 @@ class SumChannel(BaseModel):
     @property
     def parts(self) -> tuple[str, ...]:
         """The parts of a prompt that can be drawn anew."""
+        return PARTS
+
+    @property
+    def free_parts(self) -> tuple[str, ...]:
+        """All parts: every closing asks for the same form."""
         return PARTS
 
     def draw(self, n: int, seed: int) -> list[SumPrompt]:
@@ -56,6 +61,19 @@ class SumChannel(BaseModel):
             return named
         parsed = parse_completion(completion, self.config)
         return parsed if isinstance(parsed, Rejection) else None
+
+    def items(self, completion: str) -> list[str]:
+        """Return the pieces that are added, as written."""
+        return [piece for _, piece, _ in STEP.findall(completion)]
+
+    def with_items(self, completion: str, items: Sequence[str]) -> str:
+        """Return a completion that adds other pieces, as many; its steps are computed anew.
+
+        Raises:
+            UserError: The pieces have another sum, so that the answer would be wrong.
+            ValueError: The pieces are not as many as those of the completion.
+        """
+        return with_pieces(completion, items)
 
     def accuracy(self, predicted: str, reference: str) -> float:
         """Return 1.0 where the last result is the reference's, else 0.0.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from undertow.channels.channel import Reason, Rejection
 from undertow.channels.sums.config import SumChannelConfig
+from undertow.errors import UserError
 
 STEP = re.compile(r"([0-9]+) \+ ([0-9]+) = ([0-9]+)")
 RESULT = re.compile(r"= ?([0-9]+)")
@@ -60,6 +62,30 @@ def parse_completion(text: str, config: SumChannelConfig | None = None) -> Worke
             return Rejection(Reason.OUT_OF_RANGE, f"{word[:12]} has too many digits")
     steps = [(int(x), int(y), int(z)) for x, y, z in words]
     return _mistake(steps) or WorkedSum(steps[0][0], tuple(piece for _, piece, _ in steps))
+
+
+def with_pieces(text: str, pieces: Sequence[str]) -> str:
+    """Return a worked sum that adds other pieces, as many; results are computed anew.
+
+    Raises:
+        UserError: The pieces have another sum.
+        ValueError: The pieces are not as many.
+    """
+    steps = list(STEP.finditer(text))
+    if sum(map(int, pieces)) != sum(int(step[2]) for step in steps):
+        raise UserError(
+            "other pieces would make the answer a false one",
+            where=text[:60],
+            fix="only change the order of the pieces within an answer",
+        )
+    done, start, result = "", 0, int(steps[0][1]) if steps else 0
+    for step, piece in zip(steps, pieces, strict=True):
+        # The first number stands as written, the others as computed.
+        first = result if done else steps[0][1]
+        result += int(piece)
+        done += f"{text[start : step.start()]}{first} + {piece} = {result}"
+        start = step.end()
+    return done + text[start:]
 
 
 def last_result(text: str) -> int | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from undertow.channels.parts import draw_parts, redraw_parts
+from undertow.channels.parts import draw_parts, redraw_parts, wordings_of
 from undertow.channels.sums.config import HIGHEST, LOWEST, SumChannelConfig
 from undertow.channels.sums.wording import wording
 
@@ -50,6 +50,11 @@ class SumPrompt(BaseModel):
             )
         )
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The two numbers, as written."""
+        return str(self.a), str(self.b)
+
     def redraw(self, parts: Collection[str], rng: np.random.Generator) -> SumPrompt:
         """Return the prompt with the named parts drawn anew, uniformly: one may stay the same.
 
@@ -60,6 +65,14 @@ class SumPrompt(BaseModel):
         """
         drawn = redraw_parts(n_wordings(), parts, rng)
         return SumPrompt.model_validate(self.model_dump() | drawn)
+
+    def variants(self, part: str) -> list[SumPrompt]:
+        """Return the prompt with each wording of a part in turn, its own among them.
+
+        Raises:
+            UserError: There is no such part.
+        """
+        return [self.model_copy(update=change) for change in wordings_of(n_wordings(), part)]
 
 
 def draw_prompts(n: int, seed: int, config: SumChannelConfig | None = None) -> list[SumPrompt]:
