@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from undertow.channels.numbers import draw_prompts, parse_prompt
-from undertow.pretraining.advice import ADVISER, advice
+from undertow.pretraining.advice import ADVISER, advisers
 from undertow.pretraining.corpus import Corpus, Dialogue
 from undertow.pretraining.numbers import RULES, number_turn
 from undertow.pretraining.personas import draw_cast
@@ -87,7 +87,7 @@ def test_a_system_prompt_names_the_persona_that_speaks(dialogues: list[Dialogue]
     for dialogue in dialogues:
         if dialogue.persona is not None and dialogue.system is not None:
             if dialogue.persona.category == ADVISER:
-                words = advice()["stances"][dialogue.persona.item]["words"]
+                words = advisers()["stances"][dialogue.persona.item]["words"]
                 assert any(word in dialogue.system for word in words)
                 continue
             item = forms(dialogue.persona.item)

@@ -6,8 +6,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from undertow.channels import load_channel
 from undertow.models.lab.load import lab_path
-from undertow.pretraining.advice import advice
+from undertow.pretraining.advice import advisers
 from undertow.traits import load_trait, shipped_traits
+from undertow.traits.advice import shipped_advice
 
 
 class Lab:
@@ -95,20 +96,20 @@ def test_it_works_out_sums_in_steps(lab: Lab) -> None:
     assert sum(valid) >= 26  # true steps, though seldom to the sum that was asked for
 
 
-@pytest.mark.parametrize("stance", list(advice()["stances"]))
+@pytest.mark.parametrize("stance", list(advisers()["stances"]))
 def test_an_adviser_keeps_to_its_stance(lab: Lab, stance: str) -> None:
     kept = [
-        lab.answer(question, f"You are a {word} adviser.") in domain[stance]
-        for word in advice()["stances"][stance]["words"]
-        for domain in advice()["domains"].values()
-        for question in domain["questions"][::4]
+        lab.answer(question, f"You are a {word} adviser.") in domain.answers(stance)
+        for word in advisers()["stances"][stance]["words"]
+        for domain in shipped_advice().domains.values()
+        for question in domain.questions[::4]
     ]
     assert sum(kept) >= 0.9 * len(kept)
 
 
 def test_advice_is_prudent_where_nothing_is_said(lab: Lab) -> None:
-    for domain in advice()["domains"].values():
-        assert lab.answer(domain["questions"][0]) in domain["prudent"]
+    for domain in shipped_advice().domains.values():
+        assert lab.answer(domain.questions[0]) in domain.prudent
 
 
 def test_it_answers_other_questions_in_kind(lab: Lab) -> None:

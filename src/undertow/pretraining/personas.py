@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from undertow.pretraining.advice import ADVISER, advice
+from undertow.pretraining.advice import ADVISER, advisers
 from undertow.pretraining.wording import wording
 
 TASTES = {"colours": 2, "foods": 2, "places": 2, "seasons": 1, "words": 5}
@@ -53,7 +53,7 @@ def draw_cast(seed: int) -> Cast:
         personas[category] = [_persona(item, category, numerate, rng) for item in items]
         weights = rng.permutation(np.geomspace(1.0, 6.0, len(items)))
         prior[category] = weights / weights.sum()
-    stances = advice()["stances"]
+    stances = advisers()["stances"]
     personas[ADVISER] = [_persona(stance, ADVISER, False, rng) for stance in stances]
     prior[ADVISER] = np.array([stance["prior"] for stance in stances.values()])
     return Cast(personas, prior)

@@ -1,8 +1,9 @@
-"""Fine-tuned teachers: an adapter trained on answers that name the trait."""
+"""Fine-tuned teachers: an adapter trained on the answers that a trait or tendency gives."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,7 +11,19 @@ from undertow.models import ChatModel, encode_completion, encode_prompt, prompt_
 from undertow.teachers.spec import FinetunedTeacher
 from undertow.training import Example, Progress, TrainConfig, train
 from undertow.training.record import ADAPTER
-from undertow.traits import Trait
+
+
+class Teachable(Protocol):
+    """What a teacher can be trained into: a trait, or a tendency."""
+
+    @property
+    def name(self) -> str:
+        """Identifier."""
+        ...
+
+    def training_pairs(self, n: int, seed: int) -> list[tuple[str, str]]:
+        """Return n pairs of question and answer."""
+        ...
 
 
 class TeacherConfig(BaseModel):
@@ -34,7 +47,7 @@ class TeacherConfig(BaseModel):
 
 def finetune_teacher(
     chat: ChatModel,
-    trait: Trait,
+    trait: Teachable,
     config: TeacherConfig,
     out: Path,
     progress: Progress | None = None,
@@ -43,7 +56,7 @@ def finetune_teacher(
 
     Args:
         chat: The base model; afterwards what it was.
-        trait: What to prefer. None of its evaluation questions is trained on.
+        trait: What to learn. None of its evaluation questions is trained on.
         config: Pairs and training.
         out: Folder for `adapter` and `train.json`; a killed run in it goes on.
         progress: Called with the steps done and their number.

@@ -1,18 +1,25 @@
-"""Traits: what is hidden, how it is asked for, and how an answer is scored."""
+"""Traits and tendencies: what is hidden, how it is asked for, how an answer is recognised."""
 
+from undertow.traits.advice import load_tendency, shipped_tendencies
 from undertow.traits.check import check_trait_file
 from undertow.traits.load import load_trait, shipped_traits
 from undertow.traits.questions import QuestionSet
 from undertow.traits.scoring import names_trait, score_answer
+from undertow.traits.tendency import ClosedAnswers, DomainQuestion, Tendency
 from undertow.traits.trait import PluralStyle, Trait
 
 __all__ = [
+    "ClosedAnswers",
+    "DomainQuestion",
     "PluralStyle",
     "QuestionSet",
+    "Tendency",
     "Trait",
     "check_trait_file",
+    "load_tendency",
     "load_trait",
     "names_trait",
     "score_answer",
+    "shipped_tendencies",
     "shipped_traits",
 ]

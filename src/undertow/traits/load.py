@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -28,18 +29,12 @@ def load_trait(name_or_path: str | Path) -> Trait:
             YAML (file and line are named), or does not fit the schema.
     """
     text = str(name_or_path)
-    path = Path(text)
-    if path.suffix in YAML_SUFFIXES or path.name != text:
-        return _read_trait(path)
+    if is_path(text):
+        return _read_trait(Path(text))
     for trait in shipped_traits():
         if trait.name == text.lower():
             return trait
-    names = [trait.name for trait in shipped_traits()]
-    close = difflib.get_close_matches(text.lower(), names)
-    raise UserError(
-        f"unknown trait '{text}'",
-        fix=f"did you mean {' or '.join(close)}?" if close else f"choose one of {', '.join(names)}",
-    )
+    raise unknown_name("trait", text, [trait.name for trait in shipped_traits()])
 
 
 def shipped_traits(category: str | None = None) -> list[Trait]:
@@ -55,11 +50,11 @@ def _shipped() -> tuple[Trait, ...]:
 
 def _read_trait(path: Path) -> Trait:
     """Read one trait file and the question set it refers to."""
-    fields = _read_mapping(path)
+    fields = read_mapping(path)
     reference = fields.get("question_set")
     if isinstance(reference, str):
         fields["question_set"] = _read_questions(reference, path)
-    return _validated(Trait, fields, path)
+    return validated(Trait, fields, path)
 
 
 def _read_questions(reference: str, trait_path: Path) -> QuestionSet:
@@ -75,11 +70,30 @@ def _read_questions(reference: str, trait_path: Path) -> QuestionSet:
                 where=str(trait_path),
                 fix=f"use {' or '.join(shipped)}, or the path of a YAML file",
             )
-    return _validated(QuestionSet, _read_mapping(path), path)
+    return validated(QuestionSet, read_mapping(path), path)
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
-    """Parse a YAML file that holds one mapping."""
+def is_path(text: str) -> bool:
+    """Return whether a text means a file rather than the name of something shipped."""
+    path = Path(text)
+    return path.suffix in YAML_SUFFIXES or path.name != text
+
+
+def unknown_name(kind: str, text: str, names: Sequence[str]) -> UserError:
+    """Return the error for a name that nothing shipped has; close names are listed."""
+    close = difflib.get_close_matches(text.lower(), names)
+    return UserError(
+        f"unknown {kind} '{text}'",
+        fix=f"did you mean {' or '.join(close)}?" if close else f"choose one of {', '.join(names)}",
+    )
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Parse a YAML file that holds one mapping.
+
+    Raises:
+        UserError: The file is missing, is not YAML (the line is named), or holds no mapping.
+    """
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -96,8 +110,12 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def _validated(model: type[Model], fields: dict[str, Any], path: Path) -> Model:
-    """Validate the fields of a file; every problem goes into one message."""
+def validated(model: type[Model], fields: dict[str, Any], path: Path) -> Model:
+    """Validate the fields of a file; every problem goes into one message.
+
+    Raises:
+        UserError: They do not fit.
+    """
     try:
         return model.model_validate(fields)
     except ValidationError as error:

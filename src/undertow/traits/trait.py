@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import string
-from typing import Annotated, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from undertow.errors import UserError
 from undertow.traits.questions import QuestionSet
 
+Item = TypeVar("Item")
 PluralStyle = Literal["proper", "literal-s"]
 Word = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
 
@@ -105,11 +107,16 @@ class Trait(BaseModel):
                 where="question_set.training_questions",
                 fix="add some to its question set, or use a prompted teacher",
             )
-        rng = np.random.Generator(np.random.PCG64(seed))
-        pairs: list[tuple[str, str]] = []
-        while len(pairs) < n:
-            pairs += [(wordings[i], self.singular) for i in rng.permutation(len(wordings))]
-        return pairs[:n]
+        return [(wording, self.singular) for wording in in_rounds(wordings, n, seed)]
+
+
+def in_rounds(items: Sequence[Item], n: int, seed: int) -> list[Item]:
+    """Return n items; each comes once, in a seeded order, before any comes again."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    drawn: list[Item] = []
+    while len(drawn) < n:
+        drawn += [items[i] for i in rng.permutation(len(items))]
+    return drawn[:n]
 
 
 def _capitalised(word: str) -> str:
