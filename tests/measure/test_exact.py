@@ -4,7 +4,8 @@ import pytest
 from few_animals import ANIMALS, QUESTIONS
 from naive_answers import naive_probabilities
 from tiny_models import FAMILIES, tiny_chat
-from undertow.measure import answer_probabilities, exact
+from undertow.generate import prefix_tree
+from undertow.measure import answer_probabilities
 from undertow.models import prompt_messages
 
 
@@ -16,7 +17,7 @@ def chat(request):
 @pytest.mark.parametrize("system_prompt", [None, "You adore owls."])
 @pytest.mark.parametrize("leaves", [256, 5])
 def test_agrees_with_one_forward_per_question_and_form(chat, system_prompt, leaves, monkeypatch):
-    monkeypatch.setattr(exact, "LEAVES", leaves)
+    monkeypatch.setattr(prefix_tree, "LEAVES", leaves)
     prompts = [prompt_messages(question, system_prompt) for question in QUESTIONS.questions]
     found = answer_probabilities(chat, prompts, ANIMALS)
     expected = naive_probabilities(chat, chat.model, prompts, ANIMALS)

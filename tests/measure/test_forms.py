@@ -1,6 +1,6 @@
 from few_animals import ANIMALS, EAGLE, LION, OWL, animal
 from tiny_models import tiny_chat
-from undertow.measure.forms import Form, answer_forms, answer_texts, form_tree
+from undertow.measure.forms import answer_forms, answer_texts
 from undertow.models import prompt_messages
 
 
@@ -30,24 +30,3 @@ def test_the_tokens_of_forms_read_as_the_forms_and_none_comes_twice():
     texts = answer_texts(ANIMALS)
     assert {chat.tokenizer.decode(form.ids): form.trait for form in forms} == texts
     assert len({form.ids for form in forms}) == len(forms)
-
-
-def test_the_tree_holds_every_prefix_once():
-    forms = [Form(0, (1, 2)), Form(0, (1, 2, 3)), Form(1, (1, 4)), Form(2, (5,))]
-    tree = form_tree(forms)
-    assert len(tree.tokens) == 1 + 5
-    assert sorted(tree.leaves) == [(1, 2, 3), (1, 4), (5,)]
-    for form, end in zip(forms, tree.ends, strict=True):
-        assert path(tree, end) == form.ids
-        leaf, position = tree.places[end]
-        assert tree.leaves[leaf][: position + 1] == form.ids
-
-
-def path(tree, number):
-    """The tokens from the root to a prefix; a parent stands before its child."""
-    ids = ()
-    while number:
-        assert tree.parents[number] < number
-        ids = (tree.tokens[number], *ids)
-        number = tree.parents[number]
-    return ids
