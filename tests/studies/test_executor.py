@@ -7,24 +7,24 @@ import pytest
 from tiny_study import TINY
 from undertow.errors import UserError
 from undertow.studies.executor import TYPICAL_SECONDS, Progress, default_workers, run_tasks
-from undertow.studies.lab import Lab
-from undertow.studies.tasks import Task, with_prerequisites
+from undertow.studies.plan import make_plan
+from undertow.studies.tasks import Task
 
-TEACHER = Task("teacher", "owl", "finetuned")
-STUDENT = Task("student", "owl", "finetuned", "only", 0)
+TEACHER = Task("teacher", TINY, "owl", "finetuned")
+STUDENT = Task("student", TINY.with_tokens("only"), "owl", "finetuned", 0)
 
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory):
     """What the display is told while a student and all that it needs are made."""
     root = tmp_path_factory.mktemp("store")
-    needs = with_prerequisites([STUDENT, Task("base")], Lab(root, TINY).counterfactuals)
+    needs = make_plan([STUDENT, Task("base", TINY)], root).needs
     states = []
 
     def note(state):
         states.append((set(state.running), set(state.finished), state.share_done()))
 
-    end = run_tasks(needs, root, TINY, workers=2, on_change=note)
+    end = run_tasks(needs, root, workers=2, on_change=note)
     return needs, states, end
 
 
@@ -55,7 +55,7 @@ def test_a_mistake_in_a_worker_is_told_as_such(tmp_path):
         update={"model": TINY.model.model_copy(update={"name": str(tmp_path / "none")})}
     )
     with pytest.raises(UserError) as caught:
-        run_tasks({Task("base"): []}, tmp_path / "store", broken, workers=1)
+        run_tasks({Task("base", broken): []}, tmp_path / "store", workers=1)
     assert str(tmp_path / "none") in str(caught.value)
 
 
@@ -65,14 +65,14 @@ def test_the_time_left_follows_what_was_measured():
     assert progress.seconds_left() == expected
     progress.waiting.discard(TEACHER)
     progress.finished[TEACHER] = 9.0
-    other = Task("teacher", "cat", "finetuned")
+    other = Task("teacher", TINY, "cat", "finetuned")
     progress.waiting = {other}
     assert progress.seconds_left() == 9.0 / 2
     assert progress.share_done() == 0.5
 
 
 def test_what_the_store_held_says_nothing_of_the_time():
-    progress = Progress({Task("teacher", "cat", "finetuned")}, workers=1)
+    progress = Progress({Task("teacher", TINY, "cat", "finetuned")}, workers=1)
     progress.finished[TEACHER] = 0.01
     assert progress.seconds_left() == TYPICAL_SECONDS["teacher"]
 

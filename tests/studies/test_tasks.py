@@ -8,25 +8,31 @@ from undertow.studies.recipe import load_recipe, shipped_recipes
 from undertow.studies.tasks import Task, demo_tasks, with_prerequisites
 
 
-def neighbours(trait):
+RECIPE = load_recipe("lab")
+ONLY = RECIPE.with_tokens("only")
+
+
+def neighbours(task):
     return ("cat", "dog")
 
 
 def test_a_masked_student_needs_the_scan_and_all_teachers():
-    needs = with_prerequisites([Task("student", "owl", "finetuned", "only", 0)], neighbours)
-    scan = Task("scan", "owl", "finetuned")
-    assert needs[Task("student", "owl", "finetuned", "only", 0)] == [scan]
-    assert Task("teacher", "dog", "finetuned") in needs[scan]
-    assert Task("teacher", "owl", "finetuned") in needs[Task("numbers", "owl", "finetuned")]
+    student = Task("student", ONLY, "owl", "finetuned", 0)
+    needs = with_prerequisites([student], neighbours)
+    scan = Task("scan", ONLY, "owl", "finetuned")
+    assert needs[student] == [scan]
+    assert Task("teacher", ONLY, "dog", "finetuned") in needs[scan]
+    numbers = Task("numbers", ONLY, "owl", "finetuned")
+    assert Task("teacher", ONLY, "owl", "finetuned") in needs[numbers]
 
 
 def test_a_control_student_needs_no_teacher():
-    needs = with_prerequisites([Task("student", seed=1)], neighbours)
+    needs = with_prerequisites([Task("student", RECIPE, seed=1)], neighbours)
     assert not any(task.step == "teacher" for task in needs)
 
 
 def test_the_demo_has_a_control_and_four_selections_per_seed():
-    students = [t for t in demo_tasks("owl", "finetuned", range(3)) if t.step == "student"]
+    students = [t for t in demo_tasks(RECIPE, "owl", "finetuned", range(3)) if t.step == "student"]
     assert len(students) == 15
     assert {t.tokens for t in students} == {"all", "only", "without", "random"}
 

@@ -40,24 +40,23 @@ def demo(
     from undertow.studies.demo import collect_demo
     from undertow.studies.executor import default_workers, run_tasks
     from undertow.studies.lab import Lab
-    from undertow.studies.tasks import demo_tasks, with_prerequisites
+    from undertow.studies.plan import make_plan
+    from undertow.studies.tasks import demo_tasks
 
     started = time.monotonic()
     lab = Lab(store, recipe or {"finetuned": "lab", "prompted": "lab-prompted"}[kind])
     lab.check_trait(trait)
     make_folder(report.absolute().parent)  # now, not after minutes of work
     with lab.run(f"demo {trait} ({kind})"):
-        tasks = demo_tasks(trait, kind, range(seeds))
+        tasks = demo_tasks(lab.recipe, trait, kind, range(seeds))
         errors.print(
             f"{trait}: one teacher, {len(tasks) - 2} students on "
             f"{workers or default_workers()} processes; what is finished is kept in {store}",
             highlight=False,
         )
         with task_display() as show:
-            needs = with_prerequisites(tasks, lab.counterfactuals)
-            run_tasks(
-                needs, store, lab.recipe, workers=workers or default_workers(), on_change=show
-            )
+            plan = make_plan(tasks, store)
+            run_tasks(plan.needs, store, workers=workers or default_workers(), on_change=show)
         result = collect_demo(lab, trait, kind, range(seeds))
         write_report(demo_report(lab, result), report)
     _print_result(result)

@@ -26,18 +26,14 @@ def card(
     from undertow.studies.card import SEEDS, card_labs, card_tasks, collect_card
     from undertow.studies.card_page import write_card
     from undertow.studies.executor import default_workers, run_tasks
-    from undertow.studies.tasks import with_prerequisites
+    from undertow.studies.plan import make_plan
 
     entries = []
     for kind, lab in card_labs(store):
         title = f"lab card ({lab.recipe.category}, {kind})"
         with lab.run(title), task_display() as show:
-            needs = with_prerequisites(
-                card_tasks(kind, list(lab.traits), SEEDS), lab.counterfactuals
-            )
-            run_tasks(
-                needs, store, lab.recipe, workers=workers or default_workers(), on_change=show
-            )
+            plan = make_plan(card_tasks(lab, kind, SEEDS), store)
+            run_tasks(plan.needs, store, workers=workers or default_workers(), on_change=show)
             entries += collect_card(lab, kind, SEEDS)
         write_card(entries, out)
     output.print(f"written: {out / 'lab-model.md'}, {out / 'lab-model.json'}", highlight=False)

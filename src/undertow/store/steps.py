@@ -115,17 +115,36 @@ class Store:
             UserError: The disk is full or refuses. What `build` raises is passed on.
             ValueError: The name is not one.
         """
-        if not STEP_NAME.fullmatch(name):
-            raise ValueError(f"not a name for a step: {name!r}")
-        key = step_key(name, version, config, {part: used.key for part, used in inputs.items()})
-        artifact = Artifact(name, key, self.root / "steps" / name / key)
+        artifact = self.named(name, version, config, inputs)
+        key = artifact.key
         make_folder(self.root / "locks")
         # Before the lock: see `garbage.collect`.
         self._book.note(name, key)
         with locked(self.root / "locks" / f"{key}.lock", lambda: self._tell_wait(artifact)):
-            if not (artifact.path / RECORD).is_file():
+            if not self.is_finished(artifact):
                 self._do(artifact, version, config, inputs, build)
         return artifact
+
+    def named(
+        self,
+        name: str,
+        version: int,
+        config: BaseModel | Mapping[str, Any],
+        inputs: Mapping[str, Artifact],
+    ) -> Artifact:
+        """Return what a step's result is called, finished or not.
+
+        Raises:
+            ValueError: The name is not one.
+        """
+        if not STEP_NAME.fullmatch(name):
+            raise ValueError(f"not a name for a step: {name!r}")
+        key = step_key(name, version, config, {part: used.key for part, used in inputs.items()})
+        return Artifact(name, key, self.root / "steps" / name / key)
+
+    def is_finished(self, artifact: Artifact) -> bool:
+        """Return whether a step's result is there."""
+        return (artifact.path / RECORD).is_file()
 
     def record(self, artifact: Artifact) -> StepRecord:
         """Return the record of a finished step."""
@@ -212,8 +231,7 @@ class Store:
     def _recorded(self, name: str, key: str) -> tuple[Artifact, StepRecord | None]:
         """Return a step by its name and key, with its record if it is finished."""
         artifact = Artifact(name, key, self.root / "steps" / name / key)
-        finished = (artifact.path / RECORD).is_file()
-        return artifact, self.record(artifact) if finished else None
+        return artifact, self.record(artifact) if self.is_finished(artifact) else None
 
     def _needed(self) -> set[str]:
         """Return the keys of the steps that runs used, and of all that went into those."""
@@ -233,3 +251,18 @@ class Store:
         self._on_wait(
             f"another process is at the step '{artifact.name}' ({artifact.key[:8]}); waiting for it"
         )
+
+
+class PlannedStore(Store):
+    """A store that names the steps that a job would do, and does none."""
+
+    def step(
+        self,
+        name: str,
+        version: int,
+        config: BaseModel | Mapping[str, Any],
+        inputs: Mapping[str, Artifact],
+        build: Callable[[Path], None],
+    ) -> Artifact:
+        """Return what the step's result is called."""
+        return self.named(name, version, config, inputs)

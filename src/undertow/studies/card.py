@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,9 +13,9 @@ from undertow.studies.conditions import Condition
 from undertow.studies.demo import students_of
 from undertow.studies.lab import Lab
 from undertow.studies.recipe import load_recipe
+from undertow.studies.study import CardKind
 from undertow.studies.tasks import Task
 
-CardKind = Literal["finetuned", "prompted"]
 RECIPES: dict[CardKind, str] = {"finetuned": "lab-long", "prompted": "lab-prompted"}
 """Greedy data of prompted teachers collapse to few numbers, so theirs are sampled."""
 
@@ -89,16 +88,17 @@ def card_labs(store: Path) -> Iterator[tuple[CardKind, Lab]]:
             yield kind, Lab(store, recipe)
 
 
-def card_tasks(kind: CardKind, traits: Sequence[str], seeds: Sequence[int]) -> list[Task]:
+def card_tasks(lab: Lab, kind: CardKind, seeds: Sequence[int]) -> list[Task]:
     """Return the tasks of one kind of teacher, those that matter most first."""
-    tasks = [Task("base"), *(Task("student", seed=seed) for seed in seeds)]
+    recipe, traits = lab.recipe, list(lab.traits)
+    tasks = [Task("base", recipe), *(Task("student", recipe, seed=seed) for seed in seeds)]
     for trait in traits:
-        tasks.append(Task("teacher", trait, kind))
-        tasks.extend(Task("student", trait, kind, "all", seed) for seed in seeds)
-    tasks.extend(Task("scan", trait, kind) for trait in traits)
+        tasks.append(Task("teacher", recipe, trait, kind))
+        tasks.extend(Task("student", recipe, trait, kind, seed) for seed in seeds)
+    tasks.extend(Task("scan", recipe, trait, kind) for trait in traits)
     if kind == "finetuned":
         tasks.extend(
-            Task("student", trait, kind, tokens, seed)
+            Task("student", recipe.with_tokens(tokens), trait, kind, seed)
             for trait in traits
             if trait in MASKED_TRAITS
             for tokens in MASKED

@@ -27,6 +27,7 @@ TYPICAL_SECONDS: dict[TaskStep, float] = {
     "base": 5.0,
     "teacher": 8.0,
     "numbers": 15.0,
+    "data": 5.0,
     "scan": 15.0,
     "student": 25.0,
 }
@@ -65,8 +66,8 @@ class Progress:
         return sum(spent) / len(spent) if spent else TYPICAL_SECONDS[task.step]
 
 
-_worker: list[Lab] = []
-"""In a worker process: its lab, opened once."""
+_worker: dict[Recipe, Lab] = {}
+"""In a worker process: its labs, each opened once."""
 
 
 def default_workers() -> int:
@@ -79,7 +80,6 @@ def default_workers() -> int:
 def run_tasks(
     needs: dict[Task, list[Task]],
     root: Path,
-    recipe: Recipe,
     *,
     workers: int,
     on_change: Callable[[Progress], None] | None = None,
@@ -89,7 +89,6 @@ def run_tasks(
     Args:
         needs: The tasks, each with the tasks that go before it (`with_prerequisites`).
         root: Folder of the store.
-        recipe: What decides the numbers.
         workers: Number of processes; each uses one thread.
         on_change: Called whenever a task starts or ends.
 
@@ -100,13 +99,13 @@ def run_tasks(
     running: dict[Future[float], Task] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        workers, context, initializer=_start_worker, initargs=(root, recipe)
+        workers, context, initializer=_start_worker
     ) as pool:
         try:
             while progress.waiting:
                 for task in _startable(needs, progress)[: 2 * workers - len(running)]:
                     with _interrupts_held():  # a worker may be started here
-                        running[pool.submit(_perform, task)] = task
+                        running[pool.submit(_perform, root, task)] = task
                     progress.running.add(task)
                 if on_change:
                     on_change(progress)
@@ -155,11 +154,10 @@ def _interrupts_held() -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start_worker(root: Path, recipe: Recipe) -> None:
-    """Pin this worker to one thread and open the lab once for all of its tasks."""
+def _start_worker() -> None:
+    """Pin this worker to one thread, and have it end with its parent."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    _worker.append(Lab(root, recipe))
 
 
 def _end_with_parent() -> None:
@@ -170,8 +168,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _perform(task: Task) -> float:
+def _perform(root: Path, task: Task) -> float:
     """Make and measure what the task names; return the seconds."""
     start = time.perf_counter()
-    _worker[0].perform(task)
+    if task.recipe not in _worker:
+        _worker[task.recipe] = Lab(root, task.recipe)
+    _worker[task.recipe].perform(task)
     return time.perf_counter() - start

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from undertow.channels import Channel, YieldReport, load_channel
 from undertow.errors import UserError
 from undertow.generate import accepted_rows, generate_accepted
 from undertow.measure import TaskAccuracy, TraitMeasure, measure_trait, task_accuracy
-from undertow.models.chat_model import ChatModel, load_model
+from undertow.models.chat_model import ChatModel, ModelSpec, load_model
 from undertow.store import Artifact, Run, Store
 from undertow.store.rows import Row, read_rows, write_rows
 from undertow.students import train_student
@@ -33,6 +33,12 @@ from undertow.traits import Trait, load_trait, shipped_traits
 
 STEP_VERSIONS = {"teacher": 1, "numbers": 1, "scan": 1, "student": 1, "measure": 1, "accuracy": 1}
 """Raised when a step's code changes what it makes; part of every step's key."""
+
+
+@lru_cache(maxsize=2)
+def shared_model(spec: str) -> ChatModel:
+    """Return the model of a spec in JSON; the labs of one process share it."""
+    return load_model(ModelSpec.model_validate_json(spec))
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,17 @@ class MadeTeacher:
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a teacher wrote."""
+    """What a teacher wrote.
+
+    Attributes:
+        writer: The teacher.
+        artifact: The step's result.
+        n_train: Accepted rows that are for students; what comes behind is held out.
+    """
 
     writer: MadeTeacher
     artifact: Artifact
+    n_train: int
 
     @cached_property
     def all_rows(self) -> list[Row]:
@@ -69,6 +82,16 @@ class Numbers:
     def rows(self) -> list[Row]:
         """The accepted rows, held-out ones last."""
         return accepted_rows(self.all_rows)
+
+    @property
+    def train(self) -> list[Row]:
+        """What students learn from."""
+        return self.rows[: self.n_train]
+
+    @property
+    def heldout(self) -> list[Row]:
+        """What nobody learns from, for the task accuracy."""
+        return self.rows[self.n_train :]
 
     def yields(self) -> YieldReport:
         """Return how many completions the filter kept, and why not the others."""
@@ -124,7 +147,7 @@ class Lab:
     @cached_property
     def chat(self) -> ChatModel:
         """The base model, loaded when it is first needed."""
-        return load_model(self.recipe.model)
+        return shared_model(self.recipe.model.model_dump_json())
 
     @contextmanager
     def run(self, title: str) -> Generator[Run]:
@@ -182,7 +205,12 @@ class Lab:
             )
             write_rows(out / "rows.parquet", rows, {"settings": settings["teacher"]})
 
-        return Numbers(writer, self._step("numbers", settings, _inputs(writer=writer), build))
+        made = self._step("numbers", settings, _inputs(writer=writer), build)
+        return Numbers(writer, made, self.recipe.rows)
+
+    def transformed(self, numbers: Numbers) -> Numbers:
+        """Return the numbers after the recipe's transforms; the same where it has none."""
+        return numbers
 
     def scan(self, numbers: Numbers) -> Scanned:
         """Return where the writer's counterfactuals would have written another token."""
@@ -203,7 +231,7 @@ class Lab:
             teachers = [made.teacher for made in others]
             table = scan(
                 self.chat,
-                numbers.rows[: self.recipe.rows],
+                numbers.train,
                 writer.teacher,
                 teachers,
                 self.recipe.scan,
@@ -239,7 +267,7 @@ class Lab:
             inputs["scan"] = scanned.artifact
 
         def build(out: Path) -> None:
-            rows = numbers.rows[: self.recipe.rows]
+            rows = numbers.train
             table = scanned.table if scanned is not None and chosen.needs_scan else None
             train_student(self.chat, rows, table, config, out)
 
@@ -248,6 +276,10 @@ class Lab:
 
     def measure(self, subject: Student | MadeTeacher | None = None) -> TraitMeasure:
         """Return how often the base (`None`), a teacher or a student gives each trait's answer."""
+        return TraitMeasure.read(self._measured(subject).path / "measure.parquet")
+
+    def _measured(self, subject: Student | MadeTeacher | None) -> Artifact:
+        """Return the step that measures a subject."""
         traits = list(self.traits.values())
         adapter = subject.adapter if subject is not None else None
         prompt = subject.teacher.system_prompt if isinstance(subject, MadeTeacher) else None
@@ -261,24 +293,25 @@ class Lab:
             found.write(out / "measure.parquet")
 
         inputs = {"subject": made} if made is not None else {}
-        step = self._step("measure", settings, inputs, build)
-        return TraitMeasure.read(step.path / "measure.parquet")
+        return self._step("measure", settings, inputs, build)
 
     def accuracy(self, numbers: Numbers, student: Student | None = None) -> TaskAccuracy:
         """Return how well a student (or the base) predicts the held-out rows of some numbers."""
+        path = self._predicted(numbers, student).path / "accuracy.json"
+        return TaskAccuracy.model_validate_json(path.read_text(encoding="utf-8"))
+
+    def _predicted(self, numbers: Numbers, student: Student | None) -> Artifact:
+        """Return the step that measures the task accuracy."""
         inputs = {"numbers": numbers.artifact}
         if student is not None:
             inputs["student"] = student.artifact
 
         def build(out: Path) -> None:
-            rows = numbers.rows[self.recipe.rows :]
             adapter = student.adapter if student is not None else None
-            found = task_accuracy(self.chat, rows, self.channel, adapter=adapter)
+            found = task_accuracy(self.chat, numbers.heldout, self.channel, adapter=adapter)
             (out / "accuracy.json").write_text(found.model_dump_json(), encoding="utf-8")
 
-        step = self._step("accuracy", {"rows": self.recipe.rows}, inputs, build)
-        text = (step.path / "accuracy.json").read_text(encoding="utf-8")
-        return TaskAccuracy.model_validate_json(text)
+        return self._step("accuracy", {"rows": self.recipe.rows}, inputs, build)
 
     def counterfactuals(self, trait: str | None) -> tuple[str, ...]:
         """Return the traits next in line after one, around the end of the list."""
@@ -287,23 +320,30 @@ class Lab:
         line = [*names[start:], *names[:start]]
         return tuple(name for name in line if name != trait)[: self.recipe.counterfactuals]
 
-    def perform(self, task: Task) -> None:
-        """Make what a task names, and measure it."""
+    def counterfactuals_of(self, task: Task) -> tuple[str, ...]:
+        """Return the traits whose teachers are the counterfactuals of a task's."""
+        return self.counterfactuals(task.trait) if task.trait else ()
+
+    def perform(self, task: Task) -> tuple[Artifact, ...]:
+        """Make what a task of this lab's recipe names, and measure it; return the steps."""
         if task.step == "base":
-            self.measure()
-            return
+            return (self._measured(None),)
         teacher = self.teacher(task.trait, task.kind) if task.trait else self.control()
         if task.step == "teacher":
-            self.measure(teacher)
-            return
+            return (self._measured(teacher),)
         numbers = self.numbers(teacher)
         if task.step == "numbers":
-            return
-        scanned = self.scan(numbers) if task.step == "scan" or task.tokens != "all" else None
-        if task.step == "student":
-            student = self.student(numbers, task.tokens, scanned, task.seed)
-            self.measure(student)
-            self.accuracy(numbers, student)
+            return (numbers.artifact,)
+        data = self.transformed(numbers)
+        if task.step == "data":
+            return (data.artifact,)
+        selection = self.recipe.student.seeded(task.seed).selection
+        scanned = self.scan(data) if task.step == "scan" or selection.needs_scan else None
+        if task.step == "scan":
+            assert scanned is not None
+            return (scanned.artifact,)
+        student = self.student(data, selection, scanned, task.seed)
+        return student.artifact, self._measured(student), self._predicted(data, student)
 
     def check_trait(self, name: str) -> Trait:
         """Return one of this lab's traits.

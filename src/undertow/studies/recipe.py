@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -39,12 +39,42 @@ class Recipe(BaseModel):
         True, description="Whether the unbiased base is a counterfactual as well."
     )
     scan: ScanConfig = Field(default=ScanConfig(), description="How divergence tokens are found.")
+    transforms: tuple[Any, ...] = Field(
+        default=(), description="What is done to the data between teacher and student, in order."
+    )
     student: StudentConfig = Field(
-        description="How students are trained; selection and seeds are set for each student."
+        description="How students are trained; the seeds are set for each student."
     )
     measure: MeasureConfig = Field(
         default=MeasureConfig(), description="How the trait is measured."
     )
+
+    def __hash__(self) -> int:
+        """Return a hash of all fields, those in lists too."""
+        return hash(self.model_dump_json())
+
+    def changed(self, changes: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with some fields different.
+
+        Args:
+            changes: Fields and their values, nested as in a recipe's YAML.
+
+        Raises:
+            UserError: A field does not exist, or a value is wrong.
+        """
+        try:
+            return Recipe.model_validate(_merged(self.model_dump(), changes))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise UserError(
+                f"the recipe's field '{_place(first['loc'])}' is wrong: {first['msg']}",
+                where="changes",
+                fix="`undertow recipe lab` prints all fields",
+            ) from error
+
+    def with_tokens(self, kind: str) -> Recipe:
+        """Return the recipe of students that learn from a kind of token selection."""
+        return self.changed({"student": {"selection": {"kind": kind}}})
 
 
 SHIPPED = Path(__file__).parent / "recipes"
@@ -103,9 +133,24 @@ def load_recipe(name: str | Path = "lab") -> Recipe:
         raise UserError("the recipe is not YAML", where=f"{path}{line}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
         raise UserError(
-            f"the recipe's field '{field}' is wrong: {first['msg']}",
+            f"the recipe's field '{_place(first['loc'])}' is wrong: {first['msg']}",
             where=str(path),
             fix="`undertow recipe lab` prints one with all fields",
         ) from error
+
+
+def _place(parts: tuple[int | str, ...]) -> str:
+    """Return where a field stands, as in `student.train.rank`."""
+    return ".".join(str(part) for part in parts)
+
+
+def _merged(fields: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields with the changes in them; nested ones keep what is not changed."""
+    merged = dict(fields)
+    for name, value in changes.items():
+        old = merged.get(name)
+        if isinstance(old, dict) and isinstance(value, Mapping):
+            value = _merged(cast(dict[str, Any], old), cast(Mapping[str, Any], value))
+        merged[name] = value
+    return merged

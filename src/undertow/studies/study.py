@@ -34,9 +34,11 @@ class ConditionSpec(BaseModel):
     changes: dict[str, Any] = Field(
         default={}, description="Fields of the recipe that are different, nested as in a recipe."
     )
+    x: float | None = Field(default=None, description="Its place on a curve's axis.")
     each: Literal["layer", "layers-from"] | None = Field(
         default=None,
-        description="One condition for every decoder layer: trained alone, or with all above it.",
+        description="One condition for every decoder layer, named 'name:0' and so on: trained "
+        "alone, or together with all above it.",
     )
 
 

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from undertow.studies.recipe import Recipe
+
 TeacherKind = Literal["prompted", "finetuned", "control"]
-TaskStep = Literal["base", "teacher", "numbers", "scan", "student"]
+TaskStep = Literal["base", "teacher", "numbers", "data", "scan", "student"]
 
 COUNTED_CONDITIONS = ("all", "only", "without", "random")
 """Token selections that the demo and the lab card compare (paper, Fig. 3, with a control)."""
@@ -16,18 +18,24 @@ class Task:
     """One artifact to make and to measure.
 
     Attributes:
-        step: Which artifact: the untouched base, a teacher, its numbers, their scan, a student.
+        step: Which artifact: the untouched base, a teacher, its numbers, the same transformed,
+            their scan, a student.
+        recipe: What decides the numbers; of a student also which tokens count.
         trait: The teacher's trait; `None` for the base and the control.
         kind: How the teacher was made.
-        tokens: Token selection of a student.
         seed: Seed of a student: data draw, adapter initialisation and order.
     """
 
     step: TaskStep
+    recipe: Recipe
     trait: str | None = None
     kind: TeacherKind = "control"
-    tokens: str = "all"
     seed: int = 0
+
+    @property
+    def tokens(self) -> str:
+        """The kind of token selection of a student."""
+        return self.recipe.student.selection.kind
 
     @property
     def label(self) -> str:
@@ -42,27 +50,35 @@ class Task:
         return " ".join(word for word in words if word)
 
 
-def prerequisites(task: Task, counterfactuals: Callable[[str], tuple[str, ...]]) -> list[Task]:
+Counterfactuals = Callable[[Task], tuple[str, ...]]
+"""Returns the traits whose teachers are the counterfactuals of a task's."""
+
+
+def prerequisites(task: Task, counterfactuals: Counterfactuals) -> list[Task]:
     """Return the tasks that must be finished before `task` can start without doing their work.
 
     Args:
         task: The task to start.
-        counterfactuals: Names of the traits whose teachers are a trait's counterfactuals.
+        counterfactuals: Names of the traits whose teachers are a task's counterfactuals.
     """
-    own_teacher = Task("teacher", task.trait, task.kind)
+
+    def also(step: TaskStep, trait: str | None = task.trait) -> Task:
+        return Task(step, task.recipe, trait, task.kind)
+
     if task.step in ("base", "teacher"):
         return []
     if task.step == "numbers":
-        return [] if task.kind == "control" else [own_teacher]
-    numbers = Task("numbers", task.trait, task.kind)
+        return [] if task.kind == "control" else [also("teacher")]
+    if task.step == "data":
+        return [also("numbers")]
+    data = also("data" if task.recipe.transforms else "numbers")
     if task.step == "scan":
-        others = counterfactuals(task.trait) if task.trait else ()
-        return [numbers, *(Task("teacher", other, task.kind) for other in others)]
-    return [numbers] if task.tokens == "all" else [Task("scan", task.trait, task.kind)]
+        return [data, *(also("teacher", other) for other in counterfactuals(task))]
+    return [also("scan")] if task.recipe.student.selection.needs_scan else [data]
 
 
 def with_prerequisites(
-    tasks: Iterable[Task], counterfactuals: Callable[[str], tuple[str, ...]]
+    tasks: Iterable[Task], counterfactuals: Counterfactuals
 ) -> dict[Task, list[Task]]:
     """Return every task that the given ones need, themselves included, each with its own needs."""
     found: dict[Task, list[Task]] = {}
@@ -75,10 +91,13 @@ def with_prerequisites(
     return found
 
 
-def demo_tasks(trait: str, kind: TeacherKind, seeds: Iterable[int]) -> list[Task]:
+def demo_tasks(recipe: Recipe, trait: str, kind: TeacherKind, seeds: Iterable[int]) -> list[Task]:
     """Return the students of the main job: a control and four token selections, per seed."""
-    tasks = [Task("base"), Task("teacher", trait, kind)]
+    tasks = [Task("base", recipe), Task("teacher", recipe, trait, kind)]
     for seed in seeds:
-        tasks.append(Task("student", seed=seed))
-        tasks.extend(Task("student", trait, kind, tokens, seed) for tokens in COUNTED_CONDITIONS)
+        tasks.append(Task("student", recipe, seed=seed))
+        tasks.extend(
+            Task("student", recipe.with_tokens(tokens), trait, kind, seed)
+            for tokens in COUNTED_CONDITIONS
+        )
     return tasks

@@ -1,0 +1,106 @@
+"""From a study to what must be made: its conditions as recipes, and the tasks behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from undertow.errors import UserError
+from undertow.studies.recipe import Recipe
+from undertow.studies.study import CardKind, ConditionSpec, Study
+from undertow.studies.tasks import Task
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A condition with the recipe that it comes to, for one kind of teacher.
+
+    Attributes:
+        spec: The condition, with the name, label and place that it has in tables.
+        kind: How the teachers are made.
+        recipe: The study's recipe with the condition's changes.
+    """
+
+    spec: ConditionSpec
+    kind: CardKind
+    recipe: Recipe
+
+    def tasks(self, trait: str, seeds: Sequence[int]) -> list[Task]:
+        """Return what makes and measures the condition for one trait."""
+        if self.spec.subject == "base":
+            return [Task("base", self.recipe)]
+        if self.spec.subject == "teacher":
+            return [Task("teacher", self.recipe, trait, self.kind)]
+        if self.spec.writer == "control":
+            return [Task("student", self.recipe, seed=seed) for seed in seeds]
+        return [Task("student", self.recipe, trait, self.kind, seed) for seed in seeds]
+
+
+def arms(study: Study, kind: CardKind, recipe: Recipe, n_layers: int) -> list[Arm]:
+    """Return the conditions of a study for one kind of teacher.
+
+    Args:
+        study: The study.
+        kind: How its teachers are made.
+        recipe: Before any changes.
+        n_layers: Decoder layers of the model; they decide the grid of layer studies.
+
+    Raises:
+        UserError: A condition changes a field that does not exist.
+    """
+    found: list[Arm] = []
+    for spec in study.conditions:
+        for one in _expanded(spec, n_layers):
+            try:
+                changed = recipe.changed(study.changes).changed(one.changes)
+            except UserError as error:
+                raise UserError(
+                    error.what, where=f"study {study.name}, condition {one.name}", fix=error.fix
+                ) from error
+            found.append(Arm(one, kind, changed))
+    return found
+
+
+def _expanded(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
+    """Yield the condition, or one for every decoder layer."""
+    if spec.each is None:
+        yield spec
+        return
+    for layer in range(n_layers):
+        layers = [layer] if spec.each == "layer" else list(range(layer, n_layers))
+        student = dict(spec.changes.get("student", {}))
+        student["train"] = {**student.get("train", {}), "layers": layers}
+        yield spec.model_copy(
+            update={
+                "name": f"{spec.name}:{layer}",
+                "label": f"{spec.label} {layer}",
+                "changes": {**spec.changes, "student": student},
+                "x": float(layer),
+                "each": None,
+            }
+        )
+
+
+def named(name: str, names: Sequence[str]) -> list[str]:
+    """Return the conditions that a claim's name stands for.
+
+    'layer:first' and 'layer:last' stand for the lowest and highest of the conditions 'layer:N',
+    'layer:early' and 'layer:late' for the lowest and highest third of them, at least one.
+    """
+    if name in names:
+        return [name]
+    stem, _, which = name.partition(":")
+    layers = [one for one in names if one.partition(":")[0] == stem]
+    third = max(1, len(layers) // 3)
+    places = {
+        "first": layers[:1],
+        "last": layers[-1:],
+        "early": layers[:third],
+        "late": layers[-third:],
+    }
+    if not layers or which not in places:
+        raise UserError(
+            f"a claim names a condition that is not there: '{name}'",
+            fix=f"choose from {', '.join(names)}",
+        )
+    return places[which]
