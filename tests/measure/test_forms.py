@@ -26,7 +26,15 @@ def test_an_answer_that_its_trait_excludes_is_no_form():
 
 def test_the_tokens_of_forms_read_as_the_forms_and_none_comes_twice():
     chat = tiny_chat("llama")
-    forms = answer_forms(chat, prompt_messages("Which animal?"), ANIMALS)
-    texts = answer_texts(ANIMALS)
-    assert {chat.tokenizer.decode(form.ids): form.trait for form in forms} == texts
-    assert len({form.ids for form in forms}) == len(forms)
+    texts = list(answer_texts(ANIMALS))
+    forms = answer_forms(chat, prompt_messages("Which animal?"), texts)
+    assert {chat.tokenizer.decode(ids): place for ids, place in forms.items()} == {
+        text: place for place, text in enumerate(texts)
+    }
+    assert len(forms) == len(texts)
+
+
+def test_of_texts_with_equal_tokens_the_last_is_kept():
+    chat = tiny_chat("llama")
+    forms = answer_forms(chat, prompt_messages("Which animal?"), ["owl", "cat", "owl"])
+    assert list(forms.values()) == [2, 1]

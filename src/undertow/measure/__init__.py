@@ -1,6 +1,6 @@
 """Measure: trait rate, exact answer probability, task accuracy, and intervals."""
 
-from undertow.measure.exact import answer_probabilities
+from undertow.measure.exact import answer_probabilities, text_probabilities
 from undertow.measure.export import write_measures
 from undertow.measure.intervals import (
     BootstrapConfig,
@@ -9,9 +9,10 @@ from undertow.measure.intervals import (
     rate_interval,
     ratio_interval,
 )
+from undertow.measure.sampling import MeasureConfig
 from undertow.measure.task_accuracy import TaskAccuracy, task_accuracy
 from undertow.measure.trait_measure import TraitMeasure
-from undertow.measure.trait_rate import MeasureConfig, measure_trait
+from undertow.measure.trait_rate import measure_trait
 
 __all__ = [
     "BootstrapConfig",
@@ -25,5 +26,6 @@ __all__ = [
     "rate_interval",
     "ratio_interval",
     "task_accuracy",
+    "text_probabilities",
     "write_measures",
 ]

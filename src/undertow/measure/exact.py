@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from undertow.generate.prefill import prefill_prefix, shared_prefix
 from undertow.generate.prefix_tree import logits_behind, prefix_log_probabilities, prefix_tree
-from undertow.measure.forms import answer_forms
+from undertow.measure.forms import answer_forms, answer_texts
 from undertow.models import ChatModel, Message, activated, encode_prompt
 from undertow.traits import Trait
 
@@ -25,14 +25,9 @@ def answer_probabilities(
 ) -> NDArray[np.float64]:
     """Return how likely each trait's answer is, at temperature 1, without sampling.
 
-    The probability of a trait is the sum, over the surface forms of its answers (see
-    `forms.answer_texts`), of P(form, then the end of the turn): the product of the probabilities
-    of the form's tokens, teacher-forced, and of any token that ends a turn. Forms exclude each
-    other, so the sum over traits is the share of all answers that this accounts for; longer ones
-    ("I like owls") are left to sampling.
-
-    The tokens of a form are those that the tokenizer gives it behind the prompt. Every prompt is
-    computed once, and the forms behind its cache, what several begin with once.
+    The probability of a trait is the sum of `text_probabilities` over the surface forms of its
+    answers (see `forms.answer_texts`). Forms exclude each other, so the sum over traits is the
+    share of all answers that this accounts for; longer ones ("I like owls") are left to sampling.
 
     Args:
         chat: The base model.
@@ -43,11 +38,41 @@ def answer_probabilities(
     Returns:
         `[question, trait]`.
     """
-    # Behind a header no form depends on the question, so one tokenisation serves all.
-    forms = answer_forms(chat, prompts[0], traits)
-    tree = prefix_tree([form.ids for form in forms])
-    encoded = [tuple(encode_prompt(chat, messages).ids) for messages in prompts]
+    texts = answer_texts(traits)
+    whole = text_probabilities(chat, prompts, list(texts), adapter=adapter)
     found = np.zeros((len(prompts), len(traits)))
+    np.add.at(found.T, list(texts.values()), whole.T)
+    return found
+
+
+def text_probabilities(
+    chat: ChatModel,
+    prompts: Sequence[Sequence[Message]],
+    texts: Sequence[str],
+    *,
+    adapter: str | Path | None = None,
+) -> NDArray[np.float64]:
+    """Return how likely each text is as the whole answer, at temperature 1.
+
+    P(text, then the end of the turn): the product of the probabilities of the text's tokens,
+    teacher-forced, and of any token that ends a turn. The tokens are those that the tokenizer
+    gives it behind the prompt; of texts with the same tokens the last has the probability. Every
+    prompt is computed once, and the texts behind its cache, what several begin with once.
+
+    Args:
+        chat: The base model.
+        prompts: One chat per question.
+        texts: The answers.
+        adapter: Folder of an adapter; None for the base.
+
+    Returns:
+        `[question, text]`.
+    """
+    # Behind a header no answer depends on the question, so one tokenisation serves all.
+    forms = answer_forms(chat, prompts[0], texts)
+    tree = prefix_tree(list(forms))
+    encoded = [tuple(encode_prompt(chat, messages).ids) for messages in prompts]
+    found = np.zeros((len(prompts), len(texts)))
     with activated(chat, adapter) as model, torch.no_grad():
         prefix = shared_prefix(encoded)
         shared = prefill_prefix(model, prefix, chat.n_layers)
@@ -57,5 +82,5 @@ def answer_probabilities(
             first = logits_behind(model, cache, [ids[len(prefix) :]], last)
             steps, ends = prefix_log_probabilities(model, cache, first, tree, chat.end_ids)
             whole = (steps + ends)[tree.ends].exp()
-            np.add.at(found[question], [form.trait for form in forms], whole.cpu().numpy())
+            found[question, list(forms.values())] = whole.cpu().numpy()
     return found

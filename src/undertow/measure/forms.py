@@ -3,23 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from undertow.models import ChatModel, Message, encode_completion
 from undertow.traits import Trait, score_answer
-
-
-@dataclass(frozen=True)
-class Form:
-    """A whole answer that names one trait.
-
-    Attributes:
-        trait: Place of the trait in the list of those measured.
-        ids: Its tokens, without the end of the turn.
-    """
-
-    trait: int
-    ids: tuple[int, ...]
 
 
 def answer_texts(traits: Sequence[Trait]) -> dict[str, int]:
@@ -41,11 +27,14 @@ def answer_texts(traits: Sequence[Trait]) -> dict[str, int]:
 
 
 def answer_forms(
-    chat: ChatModel, messages: Sequence[Message], traits: Sequence[Trait]
-) -> list[Form]:
-    """Return the forms as tokens behind a prompt; texts with equal tokens are one form."""
+    chat: ChatModel, messages: Sequence[Message], texts: Sequence[str]
+) -> dict[tuple[int, ...], int]:
+    """Return the tokens of texts behind a prompt, and the place of each text; no end of the turn.
+
+    Of texts with equal tokens the last is kept.
+    """
     found: dict[tuple[int, ...], int] = {}
-    for text, place in answer_texts(traits).items():
+    for place, text in enumerate(texts):
         ids = encode_completion(chat, messages, text)
         found[tuple(token for token in ids if token not in chat.end_ids)] = place
-    return [Form(trait, ids) for ids, trait in found.items() if ids]
+    return {ids: place for ids, place in found.items() if ids}

@@ -8,37 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.errors import UserError
-from undertow.generate import GenerationConfig, Progress, Request, generate
+from undertow.generate import Progress
 from undertow.measure.exact import answer_probabilities
+from undertow.measure.sampling import MeasureConfig, sampled_answers
 from undertow.measure.trait_measure import TraitMeasure
-from undertow.models import ChatModel, Message, decode_completion, prompt_messages
+from undertow.models import ChatModel, prompt_messages
 from undertow.traits import Trait, score_answer
-
-MOST_SAMPLES = 1 << 32  # row ids keep the samples of different questions apart
-
-
-class MeasureConfig(BaseModel):
-    """How a trait is measured; the defaults are those of the paper (paper_facts 4)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n_samples: int = Field(
-        default=200,
-        ge=0,
-        lt=MOST_SAMPLES,
-        description="Answers drawn per question; 0 for the exact probability alone.",
-    )
-    temperature: float = Field(default=1.0, ge=0, description="Of the sampling; 0 is greedy.")
-    max_new_tokens: int = Field(default=10, ge=1, description="Longest answer, in tokens.")
-    seed: int = Field(
-        default=0, ge=0, lt=2**64, description="Of the sampling, with question and sample."
-    )
-    system_prompt: str | None = Field(
-        default=None, description="In front of every question; none: no system message."
-    )
 
 
 def measure_trait(
@@ -72,45 +49,25 @@ def measure_trait(
     questions = _shared_questions(traits)
     prompt = system_prompt if system_prompt is not None else config.system_prompt
     chats = [prompt_messages(question, prompt) for question in questions]
-    counts = np.zeros((len(questions), len(traits)), dtype=np.int64)
-    if config.n_samples:
-        counts = _sampled(chat, chats, traits, config, adapter, progress)
+    answers = sampled_answers(chat, chats, config, adapter=adapter, progress=progress)
     return TraitMeasure(
         questions=questions,
         traits=tuple(trait.name for trait in traits),
         n_samples=config.n_samples,
-        counts=counts,
+        counts=_counts(answers, traits),
         probabilities=answer_probabilities(chat, chats, traits, adapter=adapter),
     )
 
 
-def _sampled(
-    chat: ChatModel,
-    chats: Sequence[Sequence[Message]],
-    traits: Sequence[Trait],
-    config: MeasureConfig,
-    adapter: str | Path | None,
-    progress: Progress | None,
-) -> NDArray[np.int64]:
+def _counts(answers: Sequence[Counter[str]], traits: Sequence[Trait]) -> NDArray[np.int64]:
     """Return how many sampled answers name each trait, `[question, trait]`."""
-    requests = [
-        Request(messages, question * MOST_SAMPLES + sample)
-        for question, messages in enumerate(chats)
-        for sample in range(config.n_samples)
-    ]
-    settings = GenerationConfig(
-        temperature=config.temperature, max_new_tokens=config.max_new_tokens, seed=config.seed
-    )
-    answers = generate(chat, requests, settings, adapter=adapter, progress=progress)
     places = {trait.name: place for place, trait in enumerate(traits)}
-    counts = np.zeros((len(chats), len(traits)), dtype=np.int64)
-    found = Counter(
-        (r.row_id // MOST_SAMPLES, tuple(a)) for r, a in zip(requests, answers, strict=True)
-    )
-    for (question, ids), times in found.items():
-        named = score_answer(decode_completion(chat, ids), traits)
-        if named is not None:
-            counts[question, places[named]] += times
+    counts = np.zeros((len(answers), len(traits)), dtype=np.int64)
+    for question, drawn in enumerate(answers):
+        for text, times in drawn.items():
+            named = score_answer(text, traits)
+            if named is not None:
+                counts[question, places[named]] += times
     return counts
 
 
