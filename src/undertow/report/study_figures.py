@@ -1,0 +1,200 @@
+"""The figures of a study: SVG and PDF for a manuscript, SVG for the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from markupsafe import escape
+
+from undertow.report import study_panels as draw
+from undertow.report.study_values import (
+    AXES,
+    Panel,
+    figure_metric,
+    figure_panels,
+    in_words,
+)
+from undertow.store.files import atomic_write
+from undertow.studies.outcome import StudyOutcome
+from undertow.studies.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Format = Literal["svg", "pdf"]
+
+COLUMN, PAGE = 3.4, 7.0  # inches: one column of a manuscript, both
+POINT = 1 / 72  # inches
+
+# What the page replaces by its own colours, which follow light and dark.
+VARIABLES = {
+    draw.GROUND: "ground",
+    draw.INK: "ink",
+    draw.SOFT: "soft",
+    draw.LINE: "line",
+    draw.FILL: "bar",
+    draw.STRONG: "mark",
+}
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": draw.FONT,
+    "axes.titlesize": draw.FONT,
+    "axes.titleweight": "bold",
+    "axes.labelsize": draw.FONT,
+    "figure.labelsize": draw.FONT,
+    "xtick.labelsize": draw.FONT,
+    "ytick.labelsize": draw.FONT,
+    "legend.fontsize": draw.FONT,
+    "text.color": draw.INK,
+    "axes.labelcolor": draw.INK,
+    "axes.edgecolor": draw.SOFT,
+    "axes.facecolor": draw.GROUND,
+    "figure.facecolor": draw.GROUND,
+    "xtick.color": draw.SOFT,
+    "ytick.color": draw.SOFT,
+    "xtick.labelcolor": draw.INK,
+    "ytick.labelcolor": draw.INK,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "hatch.linewidth": 0.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "undertow",
+    "pdf.fonttype": 42,
+}
+
+
+def write_figures(outcome: StudyOutcome, folder: str | Path) -> list[Path]:
+    """Write NAME.svg and NAME.pdf, all traits together, and NAME-traits.*, one panel for each.
+
+    Returns:
+        The paths. Files of the same outcome are equal byte for byte.
+
+    Raises:
+        UserError: The folder is missing, or the disk refuses.
+    """
+    written: list[Path] = []
+    for suffix, per_trait in (("", False), ("-traits", True)):
+        for kind in ("svg", "pdf"):
+            path = Path(folder) / f"{outcome.study.name}{suffix}.{kind}"
+            with atomic_write(path) as temporary:
+                temporary.write_bytes(_drawn(outcome, per_trait, kind))
+            written.append(path)
+    return written
+
+
+def figure_svg(outcome: StudyOutcome, *, per_trait: bool = False) -> str:
+    """Return a figure as an SVG element for the page: in the page's colours, its ids its own."""
+    text = _drawn(outcome, per_trait, "svg").decode("utf-8")
+    text = text[text.index("<svg") :]
+    for colour, name in VARIABLES.items():
+        text = text.replace(colour, f"var(--figure-{name}, {colour})")
+    prefix = f"{outcome.study.name}-{'traits' if per_trait else 'pooled'}-"
+    used = set(re.findall(r"url\(#([^)]*)\)|href=\"#([^\"]*)\"", text))
+    ids = {one for pair in used for one in pair if one}
+    text = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m[1]}"' * (m[1] in ids), text)
+    text = re.sub(r'(url\(|href=")#', rf"\g<1>#{prefix}", text)
+    words = escape(in_words(outcome.study, figure_panels(outcome, per_trait=per_trait)))
+    return text.replace("<svg", f'<svg class="study-figure" role="img" aria-label="{words}"', 1)
+
+
+def _drawn(outcome: StudyOutcome, per_trait: bool, kind: Format) -> bytes:
+    """Return the figure as a file's bytes; no date, no hash that changes."""
+    with _style():
+        panels = figure_panels(outcome, per_trait=per_trait)
+        n_columns = max(1, min(4, len(outcome.traits))) if per_trait else 1
+        figure = _figure(outcome.study, panels, n_columns, PAGE if per_trait else COLUMN)
+        metadata: dict[str, Any] = (
+            {"Date": None, "Creator": None, "Format": None, "Type": None}
+            if kind == "svg"
+            else {"CreationDate": None, "Creator": None, "Producer": None}
+        )
+        stream = BytesIO()
+        figure.savefig(stream, format=kind, metadata=metadata)
+    return stream.getvalue()
+
+
+@contextmanager
+def _style() -> Generator[None]:
+    """Draw in the figures' style, whatever the user's own."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        for name, value in STYLE.items():
+            mpl.rcParams[name] = value
+        yield
+
+
+def _figure(study: Study, panels: Sequence[Panel], n_columns: int, width: float) -> Figure:
+    """Draw all panels in equal axes, so many in a row; the width is in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    n_rows = max(1, -(-len(panels) // n_columns))
+    figure = Figure((width, 1.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = list(figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).flat)
+    top = max((panel.top for panel in panels), default=0.0) or 1.0
+    for axes, panel in zip(grid, panels, strict=False):
+        axes.set_title(panel.title, loc="left")
+        _panel(axes, study, panel, top, values=n_columns == 1)
+    for i, axes in enumerate(grid):
+        axes.tick_params(labelbottom=i + n_columns >= len(panels))
+        axes.set_axis_on() if i < len(panels) else axes.set_axis_off()
+    height = max((_height(study, panel, width / n_columns) for panel in panels), default=60.0)
+    figure.set_figheight((n_rows * (height + 26) + _name_axes(figure, study, panels)) * POINT)
+    return figure
+
+
+def _panel(axes: Axes, study: Study, panel: Panel, top: float, *, values: bool) -> None:
+    """Draw one panel in the study's manner; values begin at zero."""
+    from matplotlib.ticker import MaxNLocator
+
+    steps = [1, 2, 2.5, 5, 10]
+    if study.figure.kind == "matrix":
+        draw.matrix(axes, panel, top)
+    elif study.figure.kind == "curve":
+        draw.curve(axes, panel)
+        whole = all(float(mark.x).is_integer() for mark in panel.marks if mark.x is not None)
+        axes.set_ylim(0, top * 1.05)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=steps, integer=whole))
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=steps))
+    else:
+        draw.bars(axes, panel, values=values)
+        axes.set_xlim(0, top * 1.02)
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=steps))
+
+
+def _height(study: Study, panel: Panel, width: float) -> float:
+    """Return the height of a panel's axes in points, its width in inches given."""
+    if study.figure.kind == "bars":
+        return draw.bars_height(panel.marks)
+    if study.figure.kind == "matrix":
+        return draw.matrix_height(panel.marks, width / POINT)
+    return min(130.0, width / POINT * 0.6)
+
+
+def _name_axes(figure: Figure, study: Study, panels: Sequence[Panel]) -> float:
+    """Write what the axes are, above a curve its legend; return their height in points."""
+    metric = AXES[figure_metric(study)]
+    if study.figure.kind == "bars":
+        figure.supxlabel(metric)
+        return 18.0
+    if study.figure.kind == "matrix":
+        figure.supxlabel(draw.matrix_caption(metric, study.figure.x, panels))
+        return 18.0 + draw.LINE_HEIGHT
+    figure.supxlabel(study.figure.x)
+    figure.supylabel(metric)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    lines = [draw.wrapped(label) for label in labels]
+    figure.legend(handles, lines, loc="outside upper center", ncols=2, frameon=False)
+    return 26.0 + draw.LINE_HEIGHT * 1.4 * sum(1 + line.count("\n") for line in lines) / 2
