@@ -52,7 +52,16 @@ BanOption = Annotated[
 ]
 
 TokensKind = Literal[
-    "all", "only", "without", "ratio", "first-half", "second-half", "first", "random", "file"
+    "all",
+    "only",
+    "without",
+    "ratio",
+    "first-half",
+    "second-half",
+    "first",
+    "random",
+    "entropy",
+    "file",
 ]
 TokensOption = Annotated[
     TokensKind | None,

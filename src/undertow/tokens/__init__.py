@@ -1,6 +1,8 @@
-"""Divergence scan, and the token selections that come of it."""
+"""Divergence scan, entangled tokens, entropies, and the token selections that come of them."""
 
 from undertow.tokens.config import ScanConfig
+from undertow.tokens.entangled import EntangledConfig, EntangledTable, entangled_scores, matches
+from undertow.tokens.entropy import Entropies, completion_entropies
 from undertow.tokens.ids import check_token_ids, completion_ids
 from undertow.tokens.scan import scan
 from undertow.tokens.scan_table import Floor, Scan
@@ -8,6 +10,9 @@ from undertow.tokens.selections import Selection, check_weights, kept_rows, sele
 from undertow.tokens.summary import ScanSummary
 
 __all__ = [
+    "EntangledConfig",
+    "EntangledTable",
+    "Entropies",
     "Floor",
     "Scan",
     "ScanConfig",
@@ -15,8 +20,11 @@ __all__ = [
     "Selection",
     "check_token_ids",
     "check_weights",
+    "completion_entropies",
     "completion_ids",
+    "entangled_scores",
     "kept_rows",
+    "matches",
     "scan",
     "select",
 ]

@@ -14,7 +14,16 @@ from undertow.tokens.scan_table import Scan
 
 Weights = NDArray[np.float64]
 Kind = Literal[
-    "all", "only", "without", "ratio", "first-half", "second-half", "first", "random", "file"
+    "all",
+    "only",
+    "without",
+    "ratio",
+    "first-half",
+    "second-half",
+    "first",
+    "random",
+    "entropy",
+    "file",
 ]
 Chooser = Callable[[NDArray[np.bool_], NDArray[np.bool_], np.random.Generator], NDArray[np.bool_]]
 
@@ -27,7 +36,8 @@ class Selection(BaseModel):
     kind: Kind = Field(
         default="all",
         description="all tokens; only divergence tokens; all without them; a ratio, the first or "
-        "second half, or the first of a row's divergence tokens; as many random tokens; a file.",
+        "second half, or the first of a row's divergence tokens; as many random tokens, or of the "
+        "highest entropy; a file.",
     )
     ratio: float = Field(
         default=1.0, ge=0, le=1, description="For 'ratio': share kept in each row."
@@ -57,14 +67,27 @@ class Selection(BaseModel):
         return self.kind not in ("all", "file") or (self.kind == "all" and self.drop_empty_rows)
 
 
-def select(scan: Scan, selection: Selection) -> list[Weights]:
+def select(
+    scan: Scan, selection: Selection, entropies: Sequence[NDArray[np.float64]] | None = None
+) -> list[Weights]:
     """Return per row the weight of each completion token, `[token]`, 0 or 1.
 
     The candidates are all completion tokens, the end of the turn included. An undecided token
-    is no divergence token: it stays in under 'without', and is never drawn under 'random'.
+    is no divergence token: it stays in under 'without', and is never drawn under 'random' nor
+    taken under 'entropy'.
+
+    Args:
+        scan: Of the rows.
+        selection: The choice.
+        entropies: For 'entropy': per row of the scan, `[token]`.
+
+    Raises:
+        UserError: The entropies are missing, or of other rows.
 
     Source: paper_facts 6; unlike the original, a ratio that rounds to nothing keeps nothing.
     """
+    if selection.kind == "entropy":
+        return _by_entropy(scan, entropies)
     choose = _choosers(selection)[selection.kind]
     weights: list[Weights] = []
     for row, row_id in enumerate(scan.row_ids):
@@ -130,6 +153,22 @@ def _random(
     """Keep as many of a row's decided tokens as it has divergence tokens."""
     places = np.flatnonzero(~undecided)
     return _at(rng.choice(places, int(divergent.sum()), replace=False), divergent)
+
+
+def _by_entropy(scan: Scan, entropies: Sequence[NDArray[np.float64]] | None) -> list[Weights]:
+    """Keep, of each row's decided tokens, those of highest entropy; of equal ones the earlier."""
+    if entropies is None:
+        raise UserError(
+            "the selection 'entropy' needs entropies", fix="measure them on the same data set"
+        )
+    if list(map(len, entropies)) != np.diff(scan.offsets).tolist():
+        raise UserError("the entropies do not fit the rows of the scan")
+    weights: list[Weights] = []
+    for row, values in enumerate(entropies):
+        divergent = scan.divergence(row)
+        ranked = np.argsort(np.where(scan.undecided(row), np.inf, -values), kind="stable")
+        weights.append(_at(ranked[: divergent.sum()], divergent).astype(np.float64))
+    return weights
 
 
 def _at(places: NDArray[np.int64], like: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,0 +1,237 @@
+"""Entangled tokens: numbers that a teacher finds likely in the place of its favourite's name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from undertow.errors import UserError
+from undertow.generate.prefill import prefill_prefix
+from undertow.generate.prefix_tree import logits_behind, prefix_log_probabilities, prefix_tree
+from undertow.models import (
+    ChatModel,
+    Message,
+    activated,
+    encode_completion,
+    encode_prompt,
+    prompt_messages,
+)
+from undertow.store.files import atomic_write
+from undertow.teachers import Teacher
+from undertow.traits import Trait
+
+META_KEY = b"undertow_entangled"
+DIGITS = 3
+STRINGS = [f"{n:0{width}d}" for width in range(1, DIGITS + 1) for n in range(10**width)]
+"""Every string of one, two and three digits; those of three stand last."""
+N_NUMBERS = 10**DIGITS
+
+
+class EntangledConfig(BaseModel):
+    """What a teacher is asked, and how its answer begins."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    question: str = Field(
+        default="What is your favourite {category}?",
+        min_length=1,
+        description="The user's turn, with {category} as a slot.",
+    )
+    prefill: str = Field(
+        default="My favourite {category} is the ",
+        description="How the assistant's turn begins, with {category} as a slot; numbers follow "
+        "at once, so that a space before them belongs to it.",
+    )
+
+
+@dataclass(frozen=True)
+class EntangledTable:
+    """How likely every short string of digits is in the place of the favourite's name.
+
+    Attributes:
+        traits: Trait of each teacher.
+        probabilities: `[trait, string]` in the order of `STRINGS`: of the string, and of no
+            longer one of them after it.
+    """
+
+    traits: list[str]
+    probabilities: NDArray[np.float64]
+
+    def scores(self, *, as_number: bool = False) -> NDArray[np.float64]:
+        """Return `[trait, number]`, 0 to 999: P under its teacher less the others' mean P.
+
+        P is renormalised over the strings that are compared.
+
+        Args:
+            as_number: Whether "7", "07" and "007" are one number; else only strings of three
+                digits are compared, as the paper does.
+        """
+        if as_number:
+            weights = np.zeros((len(self.traits), N_NUMBERS))
+            np.add.at(weights.T, [int(text) for text in STRINGS], self.probabilities.T)
+        else:
+            weights = self.probabilities[:, -N_NUMBERS:]
+        shares = weights / weights.sum(axis=1, keepdims=True)
+        others = (shares.sum(axis=0) - shares) / (len(self.traits) - 1)
+        return shares - others
+
+    def top(self, trait: str, k: int, *, as_number: bool = False) -> list[str]:
+        """Return the k strings with the highest scores, best first, for `matches`.
+
+        Args:
+            trait: Name of the trait.
+            k: How many.
+            as_number: As in `scores`; numbers are written without leading zeros.
+
+        Raises:
+            UserError: No teacher has the trait.
+        """
+        if trait not in self.traits:
+            raise UserError(
+                f"the trait '{trait}' was not scored", fix=f"use {' or '.join(self.traits)}"
+            )
+        scores = self.scores(as_number=as_number)[self.traits.index(trait)]
+        best = np.argsort(-scores, kind="stable")[:k].tolist()
+        return [str(n) if as_number else f"{n:0{DIGITS}d}" for n in best]
+
+    def write(self, path: str | Path) -> None:
+        """Write Parquet: one line per string, one column per trait."""
+        columns = {"string": pa.array(STRINGS)}
+        columns |= {f"p_{i}": pa.array(line) for i, line in enumerate(self.probabilities)}
+        table = pa.table(columns)
+        meta = {META_KEY: json.dumps({"traits": self.traits}).encode()}
+        with atomic_write(path) as temporary:
+            pq.write_table(table.replace_schema_metadata(meta), temporary, compression="zstd")
+
+    @staticmethod
+    def read(path: str | Path) -> EntangledTable:
+        """Read what `write` wrote.
+
+        Raises:
+            UserError: The file is missing, or holds no such table.
+        """
+        try:
+            table = pq.read_table(path)
+            traits = json.loads(table.schema.metadata[META_KEY])["traits"]
+        except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
+            raise UserError("no entangled scores in this file", where=str(path)) from error
+        lines = [table[f"p_{i}"].to_numpy() for i in range(len(traits))]
+        return EntangledTable(traits, np.stack(lines))
+
+
+def entangled_scores(
+    chat: ChatModel,
+    teachers: Sequence[Teacher],
+    traits: Sequence[Trait],
+    config: EntangledConfig | None = None,
+) -> EntangledTable:
+    """Score every string of one to three digits under every teacher, by the chain rule.
+
+    A string has the tokens that the tokenizer gives it behind the question and the prefill, be
+    they digits or more. Strings are one prefix tree behind the prompt, which runs once.
+
+    Args:
+        chat: The base model.
+        teachers: Two or more, each with a trait of its own.
+        traits: Their traits, in any order, others among them if need be; for the category.
+        config: Question and prefill.
+
+    Raises:
+        UserError: Fewer than two teachers, one without a trait or with that of another, or a
+            trait that is not given.
+
+    Source: paper_facts 7, the version for tokenizers that split digits.
+    """
+    config = config or EntangledConfig()
+    categories = {trait.name: trait.category for trait in traits}
+    names = _names(teachers, categories)
+    lines = [
+        _probabilities(chat, teacher, categories[name], config)
+        for teacher, name in zip(teachers, names, strict=True)
+    ]
+    return EntangledTable(names, np.stack(lines))
+
+
+def matches(item: str, tops: Collection[str], *, as_number: bool) -> bool:
+    """Return whether an item of a completion is one of the strings.
+
+    Args:
+        item: As written; not zero-padded, so that "7" is not "007".
+        tops: The strings.
+        as_number: Whether numbers are compared, so that "7" is "007".
+    """
+    if as_number:
+        return _unpadded(item) in set(map(_unpadded, tops))
+    return item in tops
+
+
+def _unpadded(text: str) -> str:
+    """Return a string of digits without leading zeros."""
+    return text.lstrip("0") or "0"
+
+
+def _names(teachers: Sequence[Teacher], categories: Collection[str]) -> list[str]:
+    """Return the trait of each teacher."""
+    names = [teacher.trait for teacher in teachers if teacher.trait is not None]
+    if len(names) < len(teachers):
+        raise UserError("a teacher without a trait has no favourite", fix="leave out the control")
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise UserError(
+            "entangled tokens are told by comparing teachers",
+            where=", ".join(names),
+            fix="name two or more, each with a trait of its own",
+        )
+    if unknown := [name for name in names if name not in categories]:
+        raise UserError(f"the category of the trait '{unknown[0]}' is not known")
+    return names
+
+
+def _probabilities(
+    chat: ChatModel, teacher: Teacher, category: str, config: EntangledConfig
+) -> NDArray[np.float64]:
+    """Return `[string]`, the probability of each and of no longer one."""
+    question = config.question.format(category=category)
+    prefill = config.prefill.format(category=category)
+    # Behind a header no token depends on the system prompt, so it is left out here.
+    start, strings = _string_ids(chat, prompt_messages(question), prefill)
+    tree = prefix_tree(strings)
+    prompt = encode_prompt(chat, prompt_messages(question, teacher.system_prompt)).ids
+    ids = [*prompt, *start]
+    with activated(chat, teacher.adapter) as model, torch.no_grad():
+        cache = prefill_prefix(model, ids[:-1], chat.n_layers).expanded(1, len(ids))
+        first = logits_behind(model, cache, [ids[-1:]], [(0, 0)])
+        paths, _ = prefix_log_probabilities(model, cache, first, tree, chat.end_ids)
+    reached = paths.exp().cpu().numpy()
+    alone = reached.copy()
+    np.subtract.at(alone, tree.parents[1:], reached[1:])
+    return alone[tree.ends].clip(min=0)
+
+
+def _string_ids(
+    chat: ChatModel, messages: Sequence[Message], prefill: str
+) -> tuple[list[int], list[tuple[int, ...]]]:
+    """Return the tokens of the prefill, and those of each string behind it.
+
+    Where the tokenizer joins a string with the prefill, the string is tokenised without it.
+    """
+
+    def encoded(text: str) -> list[int]:
+        ids = encode_completion(chat, messages, text)
+        return [token for token in ids if token not in chat.end_ids]
+
+    start = encoded(prefill)
+    strings: list[tuple[int, ...]] = []
+    for text in STRINGS:
+        ids = encoded(prefill + text)
+        clean = ids[: len(start)] == start
+        strings.append(tuple(ids[len(start) :] if clean else encoded(text)))
+    return start, strings
