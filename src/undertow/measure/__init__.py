@@ -1,4 +1,4 @@
-"""Measure: trait rate, exact answer probability, task accuracy, and intervals."""
+"""Measure: trait rate, tendencies by a judge, exact probabilities, task accuracy, intervals."""
 
 from undertow.measure.exact import answer_probabilities, text_probabilities
 from undertow.measure.export import write_measures
@@ -9,20 +9,32 @@ from undertow.measure.intervals import (
     rate_interval,
     ratio_interval,
 )
+from undertow.measure.judges import Judge, JudgeConfig, Judgement, RuleJudgeConfig, open_judge
 from undertow.measure.sampling import MeasureConfig
 from undertow.measure.task_accuracy import TaskAccuracy, task_accuracy
+from undertow.measure.tendency import TendencyConfig, measure_tendency
+from undertow.measure.tendency_measure import JudgedAnswer, TendencyMeasure
 from undertow.measure.trait_measure import TraitMeasure
 from undertow.measure.trait_rate import measure_trait
 
 __all__ = [
     "BootstrapConfig",
     "Interval",
+    "Judge",
+    "JudgeConfig",
+    "JudgedAnswer",
+    "Judgement",
     "MeasureConfig",
+    "RuleJudgeConfig",
     "TaskAccuracy",
+    "TendencyConfig",
+    "TendencyMeasure",
     "TraitMeasure",
     "answer_probabilities",
     "difference_interval",
+    "measure_tendency",
     "measure_trait",
+    "open_judge",
     "rate_interval",
     "ratio_interval",
     "task_accuracy",
