@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import undertow
-from undertow.cli import lab, runs, traits
+from undertow.cli import lab, runs, study, traits
 from undertow.cli.demo import demo
 from undertow.cli.filter import filter_rows
 from undertow.cli.generate import generate
@@ -38,6 +38,9 @@ app.command("student")(student)
 app.command("measure")(measure)
 app.command("show")(show)
 app.command("recipe")(recipe)
+app.add_typer(study.app, name="study")
+app.command("paper")(study.paper)
+app.command("results")(study.results)
 app.add_typer(lab.app, name="lab")
 app.add_typer(traits.app, name="traits")
 app.add_typer(runs.app, name="runs")

@@ -98,9 +98,7 @@ def run_tasks(
     progress = Progress(set(needs), workers)
     running: dict[Future[float], Task] = {}
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, context, initializer=_start_worker
-    ) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:
         try:
             while progress.waiting:
                 for task in _startable(needs, progress)[: 2 * workers - len(running)]:

@@ -12,6 +12,7 @@ from undertow.errors import UserError
 
 CardKind = Literal["finetuned", "prompted"]
 Metric = Literal["rate", "probability", "accuracy", "share"]
+Direction = Literal["above", "below", "not-below", "not-above", "equal"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:_-]*$")]
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -54,8 +55,9 @@ class Claim(BaseModel):
         "'layer:early' (the first third), 'layer:late' (the last third)."
     )
     against: Name | list[Name] = Field(description="What it is compared with.")
-    expect: Literal["above", "below", "equal"] = Field(
-        description="above, below: by more than the smallest effect; equal: by less."
+    expect: Direction = Field(
+        description="above, below: by more than the smallest effect; not-below, not-above: not by "
+        "more than it; equal: neither."
     )
     by: float = Field(gt=0, description="The smallest effect that counts, in the metric's unit.")
     metric: Metric = Field(
@@ -100,6 +102,9 @@ class Study(BaseModel):
     source: str = Field(description="Figure and section of the paper that it follows.")
     teachers: list[CardKind] = Field(
         default=["finetuned"], min_length=1, description="Kinds of teachers, each with its recipe."
+    )
+    traits: list[str] = Field(
+        default=[], description="Traits to hide; none: those that the command line asks for."
     )
     changes: dict[str, Any] = Field(
         default={}, description="Fields of the recipe that are different in every condition."

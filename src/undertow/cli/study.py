@@ -1,0 +1,254 @@
+"""`undertow study`, `paper` and `results`: the experiments by name, run, stopped, gone on with."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import yaml
+from rich.markup import escape
+from rich.table import Table
+
+from undertow.cli.console import errors, output
+from undertow.cli.options import DEFAULT_STORE, ModelOption, StoreOption, WorkersOption
+from undertow.cli.progress import task_display
+from undertow.errors import UserError
+
+if TYPE_CHECKING:
+    from undertow.measure import Interval
+    from undertow.studies.jobs import Job
+    from undertow.studies.outcome import StudyOutcome
+
+app = typer.Typer(help="The experiments, by name: list, show, run.", no_args_is_help=True)
+
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="A study that ships, or a YAML file.")
+]
+TraitsOption = Annotated[
+    str, typer.Option("--traits", help="Traits to hide, with commas; the study's by default.")
+]
+SeedsOption = Annotated[int, typer.Option("--seeds", min=1, help="Students per condition.")]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option("--recipe", help="A shipped recipe or a YAML file; the lab's by default."),
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option("--budget", help="Time, as in 30m or 2h: seeds are cut first, then traits."),
+]
+STYLES = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
+
+
+@app.command("list")
+def list_studies() -> None:
+    """List the studies that ship."""
+    from undertow.studies.study import load_study, shipped_studies
+
+    table = Table("study", "what", "paper")
+    for name in shipped_studies():
+        study = load_study(name)
+        table.add_row(name, escape(study.title), escape(study.source))
+    output.print(table)
+
+
+@app.command("show")
+def show(
+    name: NameArgument,
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="Print the study's file.")] = False,
+    traits: TraitsOption = "",
+    seeds: SeedsOption = 3,
+    recipe: RecipeOption = None,
+    model: ModelOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    workers: WorkersOption = None,
+) -> None:
+    """Print what a study claims, compares and decides by, and how long it takes here."""
+    from undertow.studies.study import load_study
+
+    study = load_study(name)
+    if as_yaml:
+        fields = study.model_dump(mode="json", exclude_defaults=True)
+        typer.echo(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100), nl=False)
+        return
+    output.print(f"[bold]{escape(study.title)}[/bold] ({escape(study.source)})\n{study.question}\n")
+    for claim in study.claims:
+        of, against = (" and ".join(side) for side in claim.sides)
+        mark = "" if claim.decisive else " (not decisive)"
+        output.print(
+            f"claim{mark}: {claim.says}\n  {claim.metric}: {of} {claim.expect} {against}, "
+            f"smallest effect {claim.by:g}",
+            highlight=False,
+        )
+    output.print(
+        "verdict: supported if the 95 % interval of every decisive difference lies where the claim "
+        "says, contradicted if one lies wholly elsewhere, else undecided\n",
+        highlight=False,
+    )
+    table = Table("condition", "what", "note")
+    for condition in study.conditions:
+        table.add_row(condition.name, escape(condition.label), escape(condition.note))
+    output.print(table)
+    job = _jobs([name], traits, seeds, recipe, model)[0]
+    _print_size([job], store, workers)
+
+
+@app.command("run")
+def run(
+    name: NameArgument,
+    traits: TraitsOption = "",
+    seeds: SeedsOption = 3,
+    recipe: RecipeOption = None,
+    model: ModelOption = None,
+    budget: BudgetOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    workers: WorkersOption = None,
+) -> None:
+    """Run one study; what was stopped goes on where it was."""
+    jobs = _jobs([name], traits, seeds, recipe, model)
+    _run(f"study {jobs[0].study.name}", jobs, budget, store, workers)
+
+
+def paper(
+    studies: Annotated[
+        str, typer.Option("--studies", help="Their names, with commas; all by default.")
+    ] = "",
+    traits: TraitsOption = "",
+    seeds: SeedsOption = 3,
+    recipe: RecipeOption = None,
+    model: ModelOption = None,
+    budget: BudgetOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    workers: WorkersOption = None,
+) -> None:
+    """Run every study of the paper; what two have in common is made once."""
+    from undertow.studies.study import shipped_studies
+
+    names = _words(studies) or shipped_studies()
+    _run("paper", _jobs(names, traits, seeds, recipe, model), budget, store, workers)
+
+
+def results(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="For instance: select * from latest")],
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Ask the result tables of all runs with SQL: views `results` and `latest`."""
+    from undertow.studies.results import query
+
+    columns, rows = query(store, sql)
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row))
+    output.print(table)
+
+
+def _jobs(
+    names: Sequence[str], traits: str, seeds: int, recipe: str | None, model: str | None
+) -> list[Job]:
+    """Return the jobs of some studies."""
+    from undertow.studies.jobs import make_job
+    from undertow.studies.study import load_study
+
+    return [
+        make_job(load_study(name), traits=_words(traits), seeds=seeds, recipe=recipe, model=model)
+        for name in names
+    ]
+
+
+def _run(title: str, jobs: list[Job], budget: str | None, store: Path, workers: int | None) -> None:
+    """Run jobs under one record and one display, and print each outcome as it comes."""
+    from undertow.store import Store
+    from undertow.studies.executor import default_workers
+    from undertow.studies.jobs import run_jobs, within_budget
+    from undertow.studies.timing import Timing
+
+    n_workers = workers or default_workers()
+    if budget is not None:
+        timing = Timing(store)
+        jobs, left = within_budget(
+            jobs, store, _seconds(budget), n_workers, lambda plan: timing.seconds(plan.needs)
+        )
+        errors.print(f"within {budget}: {left}", highlight=False)
+    _print_size(jobs, store, workers)
+    command = shlex.join(["undertow", *sys.argv[1:]])
+    config = {"studies": [job.study for job in jobs], "recipes": dict(jobs[0].recipes)}
+    with Store(store).run(title, config) as record, task_display() as show:
+        run_jobs(
+            jobs,
+            store,
+            run_id=record.id,
+            command=command,
+            workers=n_workers,
+            on_change=show,
+            on_outcome=_print_outcome,
+        )
+
+
+def _print_size(jobs: Sequence[Job], store: Path, workers: int | None) -> None:
+    """Say how much is to be done."""
+    from undertow.studies.executor import default_workers
+    from undertow.studies.jobs import plan_of
+    from undertow.studies.timing import Timing
+
+    plan = plan_of(jobs, store)
+    students = [task for task in plan.needs if task.step == "student"]
+    minutes = Timing(store).seconds(plan.needs) / (workers or default_workers()) / 60
+    asked = sum(job.n_students for job in jobs)
+    errors.print(
+        f"{len(jobs[0].traits)} traits ({', '.join(jobs[0].traits)}), {len(jobs[0].seeds)} seeds: "
+        f"{asked} students compared, {len(students)} to train, about {minutes:.0f} min on "
+        f"{workers or default_workers()} processes; what is finished is kept in {store}",
+        highlight=False,
+    )
+
+
+def _print_outcome(outcome: StudyOutcome) -> None:
+    """Print a study's table and verdict."""
+    for kind in outcome.study.teachers:
+        table = Table(
+            "condition", "rate", *outcome.traits, title=f"{outcome.study.title}, {kind} teachers"
+        )
+        for one in outcome.conditions:
+            if one.teacher == kind:
+                rates = [f"{trait.rate.mean:.3f}" for trait in one.traits]
+                table.add_row(escape(one.label), _interval(one.pooled), *rates)
+        output.print(table)
+    for claim in outcome.claims:
+        p = "" if claim.p is None else f", p = {claim.p:.3g}"
+        seeds = f" ({claim.more_seeds} more seeds would decide)" if claim.more_seeds else ""
+        output.print(
+            f"[{STYLES[claim.verdict]}]{claim.verdict}[/]{seeds}: {escape(claim.claim.says)} "
+            f"({claim.teacher}; difference {_interval(claim.difference)}{p})",
+            highlight=False,
+        )
+    style = STYLES[outcome.verdict]
+    output.print(
+        f"[bold]{outcome.study.name}: [{style}]{outcome.verdict}[/][/bold]\n", highlight=False
+    )
+
+
+def _interval(value: Interval) -> str:
+    """Return an estimate with its interval."""
+    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]".replace("[", r"\[")
+
+
+def _cell(value: object) -> str:
+    """Return a value of a result table for a person."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _words(text: str) -> list[str]:
+    """Return what commas divide."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds of a time as in 90s, 30m or 2h."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if match is None:
+        raise UserError(f"'{text}' is no time", where="--budget", fix="write 90s, 30m or 2h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]

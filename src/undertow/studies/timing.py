@@ -1,0 +1,79 @@
+"""How long tasks take: from what this store's steps took on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from undertow.store.steps import RECORD, StepRecord
+from undertow.studies.recipe import Recipe
+from undertow.studies.tasks import Task, TaskStep
+
+UNMEASURED: dict[TaskStep, float] = {
+    "base": 3.0,
+    "teacher": 3.0,
+    "numbers": 0.006,
+    "data": 0.002,
+    "scan": 0.004,
+    "student": 0.007,
+}
+"""Seconds of one process per unit (`_units`), of the lab model on a laptop's core."""
+
+NEWEST = 30
+"""Step records that are looked at, the newest ones: a store may hold thousands."""
+
+
+class Timing:
+    """Seconds of one process for each task.
+
+    Args:
+        root: Folder of a store; what it does not tell is taken from a laptop's.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._unit = UNMEASURED | _measured(root)
+
+    def seconds(self, tasks: Iterable[Task]) -> float:
+        """Return the seconds that tasks take together, one after the other."""
+        return sum(self._unit[task.step] * _units(task.step, task.recipe) for task in tasks)
+
+
+def _units(step: TaskStep, recipe: Recipe) -> float:
+    """Return what a step's time grows with: rows, times passes, times teachers."""
+    rows = recipe.rows
+    return {
+        "base": 1.0,
+        "teacher": 1.0,
+        "numbers": rows + recipe.heldout,
+        "data": rows,
+        "scan": rows * (2 + recipe.counterfactuals + recipe.base_counterfactual),
+        "student": min(recipe.student.rows or rows, rows) * recipe.student.train.epochs,
+    }[step]
+
+
+def _measured(root: Path) -> dict[TaskStep, float]:
+    """Return the seconds per unit of the steps that a store has records of."""
+    found: dict[TaskStep, float] = {}
+    for step in ("student", "scan", "numbers"):
+        paths = sorted(
+            (root / "steps" / step).glob(f"*/{RECORD}"), key=lambda path: -path.stat().st_mtime
+        )
+        shares = [share for path in paths[:NEWEST] if (share := _share(step, path)) is not None]
+        if shares:
+            found[step] = float(np.mean(shares))
+    return found
+
+
+def _share(step: str, path: Path) -> float | None:
+    """Return the seconds per unit of one record; None where it was resumed."""
+    record = StepRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    if record.resumed:
+        return None
+    rows = record.config["rows"]
+    if step == "student":
+        rows *= record.config["student"]["train"]["epochs"]
+    if step == "scan":
+        rows *= 2 + len(record.config["counterfactuals"])
+    return record.seconds / rows
