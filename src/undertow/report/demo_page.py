@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 
 import undertow
-from undertow.models import ChatModel, decode_completion
+from undertow.models import ChatModel
 from undertow.report import (
     Bar,
     HighlightedRow,
-    HighlightedToken,
     Reference,
     Report,
     ReportTable,
-    TokenKind,
 )
+from undertow.report.token_view import token_view
 from undertow.store.provenance import git_commit, versions
 from undertow.studies.conditions import Condition
 from undertow.studies.demo import DemoResult
 from undertow.studies.lab import Lab
 from undertow.studies.reading import headline, reading
-from undertow.tokens import Scan
 
 SHOWN_ROWS = 20
 HEADER = ["condition", "rate", "95 % interval", "exact", "non-answers", "task", "seeds"]
@@ -134,49 +131,9 @@ def _highlighted(chat: ChatModel, result: DemoResult) -> list[HighlightedRow]:
     """Return the first rows of the data with what every counterfactual would have written."""
     scan = result.scanned.table
     by_id = {row.row_id: row for row in result.numbers.rows}
-    return [
-        HighlightedRow(
-            prompt=by_id[row_id].messages[-1]["content"], tokens=_tokens(chat, scan, place)
-        )
-        for place, row_id in enumerate(scan.row_ids[:SHOWN_ROWS])
-    ]
-
-
-def _tokens(chat: ChatModel, scan: Scan, row: int) -> list[HighlightedToken]:
-    """Return the tokens of one row."""
-    span = scan.span(row)
-    divergent, undecided = scan.divergence(row), scan.undecided(row)
-    tokens: list[HighlightedToken] = []
-    for place, token in enumerate(scan.tokens[span].tolist()):
-        kind: TokenKind = "plain"
-        if scan.is_end[span][place]:
-            kind = "end"
-        elif divergent[place]:
-            kind = "divergence"
-        elif undecided[place]:
-            kind = "undecided"
-        choices = scan.argmax[1:, span][:, place].tolist() if divergent[place] else []
-        tokens.append(
-            HighlightedToken(
-                text="⏎" if kind == "end" else _piece(chat, token),
-                kind=kind,
-                note=_note(chat, scan.teachers[1:], choices, token),
-            )
-        )
-    return tokens
-
-
-def _note(chat: ChatModel, teachers: Sequence[str], choices: Sequence[int], token: int) -> str:
-    """Return what the teachers that disagree would have written."""
-    return "; ".join(
-        f"{teacher}: {_piece(chat, choice)!r}"
-        for teacher, choice in zip(teachers, choices, strict=False)
-        if choice != token
-    )
-
-
-def _piece(chat: ChatModel, token: int) -> str:
-    return "end of turn" if token in chat.end_ids else decode_completion(chat, [token])
+    shown = [by_id[row_id] for row_id in scan.row_ids[:SHOWN_ROWS]]
+    view = token_view(chat, shown, scan, "the first rows")
+    return [view.row(index) for index in range(view.n_rows)]
 
 
 def _facts(lab: Lab, result: DemoResult) -> list[tuple[str, str]]:
