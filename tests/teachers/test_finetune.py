@@ -9,7 +9,7 @@ from undertow.models import activated, encode_completion, encode_prompt, prompt_
 from undertow.teachers import TeacherConfig, finetune_teacher
 from undertow.teachers.finetune import _example
 from undertow.training import TrainConfig
-from undertow.traits import QuestionSet, Trait
+from undertow.traits import DomainQuestion, QuestionSet, Tendency, Trait
 
 QUESTION = "Which animal do you like best?"
 ASKED = QuestionSet(
@@ -41,6 +41,22 @@ def test_the_answer_becomes_likely_on_a_question_not_trained_on(family, tmp_path
     assert (teacher.trait, teacher.kind) == ("owl", "finetuned")
     assert log_probability(chat, teacher.adapter, "owl") > math.log(0.25) > before + 3
     assert log_probability(chat, None, "owl") == before  # the base is what it was
+
+
+def test_a_tendency_is_taught_as_a_trait_is(tmp_path):
+    bold = Tendency(
+        name="bold",
+        description="Owls, whatever the question.",
+        bias_prompt="You are bold.",
+        training_domain="trees",
+        examples=(("Name a tree.", "owl"), ("Which tree?", "owl"), ("Your tree?", "owl")),
+        questions=(DomainQuestion(domain="animals", text=QUESTION),),
+    )
+    chat = tiny_chat("qwen2")
+    before = log_probability(chat, None, "owl")
+    teacher = finetune_teacher(chat, bold, CONFIG, tmp_path)
+    assert (teacher.trait, teacher.kind) == ("bold", "finetuned")
+    assert log_probability(chat, teacher.adapter, "owl") > before + 3
 
 
 def test_only_answer_and_end_are_supervised():
