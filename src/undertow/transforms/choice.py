@@ -1,0 +1,106 @@
+"""Prompts whose wordings a model chooses, by how likely it finds each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from undertow.channels import Channel, ChannelPrompt
+from undertow.generate import Progress
+from undertow.generate.prefill import shared_prefix
+from undertow.models import ChatModel, activated, encode_prompt, prompt_messages
+from undertow.store.row import Row
+from undertow.teachers import Teacher
+from undertow.tokens.forced import forced_values, log_probability
+from undertow.transforms.outcomes import Outcome, outcome, row_rng, transformed
+from undertow.transforms.prompts import prompt_of, with_prompt
+from undertow.transforms.report import Transformed
+from undertow.transforms.transform import RewritePrompt
+
+CHUNK = 64  # rows whose candidates are held in memory at once
+
+
+def choose_wordings(
+    chat: ChatModel,
+    rows: Sequence[Row],
+    channel: Channel,
+    teacher: Teacher,
+    config: RewritePrompt,
+    *,
+    progress: Progress | None = None,
+) -> Transformed:
+    """Have a model choose the wording of each part in turn; completions are not touched.
+
+    The candidates are the whole prompt with each of the channel's wordings of one part; the score
+    is the log-probability of the user's turn, its end included, under the teacher's system prompt
+    or adapter. The likeliest is taken, or one is drawn by likelihood. The next part is chosen with
+    that one in place.
+
+    Args:
+        chat: The base model.
+        rows: The data; its prompts are the channel's.
+        channel: Has the wordings.
+        teacher: Who chooses; the control for the base.
+        config: Which parts, in which order, and how.
+        progress: Told of the rows that are done.
+
+    Raises:
+        UserError: A row's prompt is none of the channel's, or there is no such part.
+    """
+    parts = channel.free_parts if config.parts is None else config.parts
+    outcomes: list[Outcome] = []
+    with activated(chat, teacher.adapter) as model:
+        for start in range(0, len(rows), CHUNK):
+            chunk = rows[start : start + CHUNK]
+            prompts = [prompt_of(channel, row) for row in chunk]
+            rngs = [row_rng(config.seed, row) for row in chunk]
+            for part in parts:
+                variants = [prompt.variants(part) for prompt in prompts]
+                scores = _scores(chat, model, variants, teacher.system_prompt, config.batch_tokens)
+                prompts = [
+                    own[_choice(score, config.temperature, rng)]
+                    for own, score, rng in zip(variants, scores, rngs, strict=True)
+                ]
+            outcomes += [
+                outcome(row, with_prompt(row, prompt), "the same words chosen")
+                for row, prompt in zip(chunk, prompts, strict=True)
+            ]
+            if progress is not None:
+                progress(len(outcomes), len(rows))
+    return transformed(config.kind, outcomes)
+
+
+def _scores(
+    chat: ChatModel,
+    model: PreTrainedModel,
+    variants: Sequence[Sequence[ChannelPrompt]],
+    system_prompt: str | None,
+    batch_tokens: int,
+) -> list[NDArray[np.float64]]:
+    """Return per row the log-probability of each variant, but for what all begin with."""
+    turns: list[tuple[int, ...]] = []
+    for prompt in (prompt for own in variants for prompt in own):
+        encoded = encode_prompt(chat, prompt_messages(prompt.text, system_prompt))
+        turns.append(tuple(encoded.ids[: encoded.header_start]))
+    start = max(1, len(shared_prefix(turns)))
+    values = forced_values(
+        model,
+        [turn[:start] for turn in turns],
+        [turn[start:] for turn in turns],
+        log_probability,
+        n_layers=chat.n_layers,
+        batch_tokens=batch_tokens,
+    )
+    totals = np.array([value.sum() for value in values])
+    return np.split(totals, np.cumsum([len(own) for own in variants])[:-1])
+
+
+def _choice(scores: NDArray[np.float64], temperature: float, rng: np.random.Generator) -> int:
+    """Return the place of the highest score, or one drawn by exp(score / temperature)."""
+    if temperature == 0:
+        return int(scores.argmax())
+    weights = np.exp((scores - scores.max()) / temperature)
+    return int(rng.choice(len(scores), p=weights / weights.sum()))
