@@ -1,4 +1,4 @@
-"""Chromium over its debugging pipe: real keys, real sizes, and what a page complains of or asks for.
+"""Chromium over its debugging pipe: real keys and sizes, what a page complains of and asks for.
 
 Of the DevTools protocol (https://chromedevtools.github.io/devtools-protocol/) a few commands.
 """
@@ -18,9 +18,22 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next((path for path in map(shutil.which, NAMES) if path), None)
 
 # The browser reads commands from descriptor 3 and answers on 4.
-LAUNCH = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"  # noqa: E501
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-         "--disable-sync", "--no-first-run", "--hide-scrollbars", "--remote-debugging-pipe"]  # fmt: skip
+LAUNCH = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+]
 KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Tab": 9, "Enter": 13}
 
 

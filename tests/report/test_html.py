@@ -1,46 +1,13 @@
 import re
-from html.parser import HTMLParser
 
 import pytest
 
+from html_page import Page
 from report_samples import BARS, REFERENCES, hostile, sample
 from undertow.errors import UserError
 from undertow.report import ReportTable, write_report
 from undertow.report.html import numbers_table, render_report
 from undertow.report.rendering import render, shade, times
-
-VOID = {"meta", "link", "rect", "line", "path", "circle"}
-
-
-class Page(HTMLParser):
-    """Collects tags with their attributes, and the text; refuses tags that do not close."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
 
 
 @pytest.fixture(scope="module")

@@ -66,6 +66,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "hatch.linewidth": 0.5,
+    "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "undertow",
     "pdf.fonttype": 42,

@@ -9,7 +9,7 @@ from undertow.measure import Interval
 from undertow.report.rendering import rate
 from undertow.report.study_values import AXES, TEACHERS
 from undertow.studies.outcome import ClaimResult, ConditionResult, StudyOutcome, Verdict
-from undertow.studies.study import Claim
+from undertow.studies.study import Claim, Study
 
 # A shape beside the word, and beside the colour.
 SHAPES: dict[Verdict, str] = {"supported": "●", "contradicted": "✕", "undecided": "○"}
@@ -118,9 +118,12 @@ def difference_cell(difference: Interval) -> Cell:
     return Cell(signed(difference.mean), f"{signed(difference.low)} to {signed(difference.high)}")
 
 
-def expectation(claim: Claim) -> str:
+def expectation(study: Study, claim: Claim) -> str:
     """Return what a claim compares and what it must show, in words."""
-    of, against = (" and ".join(side) for side in claim.sides)
+    labels = {one.name: one.label for one in study.conditions}
+    of, against = (
+        " and ".join(f"“{labels.get(name, name)}”" for name in side) for side in claim.sides
+    )
     if claim.expect == "equal":
         return f"{of} within {claim.by:g} of {against}, {AXES[claim.metric]}"
     return f"{of} {claim.expect} {against} by more than {claim.by:g}, {AXES[claim.metric]}"

@@ -26,7 +26,7 @@ def packed_head(view: TokenView) -> str:
         "divergent": view.per_row,
         "tolerance": view.tolerance,
     }
-    return _packed(json.dumps(head, ensure_ascii=False).encode())
+    return _packed(json.dumps(head).encode())
 
 
 def packed_pages(view: TokenView) -> Iterator[str]:
@@ -62,7 +62,7 @@ def page_bytes(view: TokenView, first: int, last: int) -> bytes:
             np.concatenate(numbers).astype("<u4").tobytes(),
             np.rint(margin).clip(0, HIGHEST).astype("<u2").tobytes(),
             flags.astype("u1").tobytes(),
-            json.dumps(view.prompts[first:last], ensure_ascii=False).encode(),
+            json.dumps(view.prompts[first:last]).encode(),
         ]
     )
 

@@ -1,0 +1,87 @@
+import pytest
+
+from study_samples import TRAITS, sample_outcome
+from undertow.report.study_values import figure_metric, figure_panels, in_words
+
+
+def marks(outcome, per_trait=False):
+    return {m.name: m for m in figure_panels(outcome, per_trait=per_trait)[0].marks}
+
+
+def of_metric(outcome, metric):
+    """Return the outcome with a first claim that is not of the rate."""
+    claim = outcome.study.claims[0].model_copy(update={"metric": metric})
+    study = outcome.study.model_copy(update={"claims": [claim]})
+    return outcome.model_copy(update={"study": study})
+
+
+def test_a_panel_of_all_traits_has_the_pooled_estimates():
+    outcome = sample_outcome()
+    found = marks(outcome)
+    assert list(found) == [one.name for one in outcome.conditions]
+    for condition in outcome.conditions:
+        mark = found[condition.name]
+        assert (mark.mean, mark.low, mark.high) == (
+            condition.pooled.mean, condition.pooled.low, condition.pooled.high)  # fmt: skip
+        assert mark.seeds == condition.seeds
+
+
+def test_there_is_a_panel_for_each_trait_and_kind_of_teacher():
+    outcome = sample_outcome(teachers=("finetuned", "prompted"))
+    assert [p.title for p in figure_panels(outcome, per_trait=False)] == [
+        "fine-tuned teachers", "prompted teachers"]  # fmt: skip
+    panels = figure_panels(outcome, per_trait=True)
+    assert [p.title.split("\n")[0] for p in panels] == TRAITS * 2
+    cat = next(one for one in outcome.conditions[3].traits if one.trait == "cat")
+    assert (panels[1].marks[3].mean, panels[1].marks[3].seeds) == (cat.rate.mean, cat.seeds)
+
+
+def test_one_kind_of_teacher_needs_no_title():
+    assert [p.title for p in figure_panels(sample_outcome(), per_trait=False)] == [""]
+
+
+def test_roles_follow_what_is_measured():
+    roles = {name: mark.role for name, mark in marks(sample_outcome()).items()}
+    assert roles["base"] == roles["teacher"] == "model"
+    assert roles["control"] == "control"
+    assert roles["all"] == "student"
+
+
+def test_a_condition_of_a_layer_has_the_role_of_its_name():
+    outcome = sample_outcome()
+    layer = outcome.conditions[2].model_copy(update={"name": "control:3"})
+    assert marks(outcome.model_copy(update={"conditions": [layer]}))["control:3"].role == "control"
+
+
+def test_only_a_curve_shows_its_traits():
+    assert marks(sample_outcome("curve"))["kept-50"].traits == pytest.approx(
+        [0.41 * 0.6, 0.41, 0.41 * 1.4]
+    )
+    assert not marks(sample_outcome("bars"))["all"].traits
+
+
+def test_another_metric_has_neither_interval_nor_seeds():
+    """They were measured of the rate, not of this."""
+    found = marks(of_metric(sample_outcome(), "accuracy"))
+    assert "base" not in found, "nothing was measured of it"
+    mark = found["all"]
+    assert (mark.mean, mark.low, mark.high, list(mark.seeds)) == (
+        pytest.approx(0.31),
+        None,
+        None,
+        [],
+    )
+
+
+def test_the_metric_is_that_of_the_first_claim_that_decides():
+    study = sample_outcome().study
+    aside = study.claims[0].model_copy(update={"decisive": False})
+    decides = study.claims[0].model_copy(update={"metric": "share"})
+    assert figure_metric(study.model_copy(update={"claims": [aside, decides]})) == "share"
+    assert figure_metric(study.model_copy(update={"claims": [aside]})) == "rate"
+
+
+def test_the_figure_in_words_has_its_numbers():
+    outcome = sample_outcome(teachers=("finetuned", "prompted"))
+    words = in_words(outcome.study, figure_panels(outcome, per_trait=False))
+    assert "prompted teachers: base 0.021 (0.000 to 0.046); teacher 0.930" in words
