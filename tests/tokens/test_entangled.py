@@ -86,8 +86,7 @@ def test_files_keep_everything(tmp_path):
 
 def test_strings_are_tokenised_behind_the_prefill():
     chat = tiny_chat("llama")
-    messages = prompt_messages("Which animal?")
-    start, strings = _string_ids(chat, messages, "It is ")
+    start, strings = _string_ids(chat, "Which animal?", "It is ")
     assert chat.tokenizer.decode(start) == "It is "
     assert [chat.tokenizer.decode(ids) for ids in strings] == STRINGS
 

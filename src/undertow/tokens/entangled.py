@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,6 @@ from undertow.generate.prefill import prefill_prefix
 from undertow.generate.prefix_tree import logits_behind, prefix_log_probabilities, prefix_tree
 from undertow.models import (
     ChatModel,
-    Message,
     activated,
     encode_completion,
     encode_prompt,
@@ -154,10 +154,14 @@ def entangled_scores(
     config = config or EntangledConfig()
     categories = {trait.name: trait.category for trait in traits}
     names = _names(teachers, categories)
-    lines = [
-        _probabilities(chat, teacher, categories[name], config)
-        for teacher, name in zip(teachers, names, strict=True)
-    ]
+    strings = cache(partial(_string_ids, chat))
+    lines: list[NDArray[np.float64]] = []
+    for teacher, name in zip(teachers, names, strict=True):
+        question = config.question.format(category=categories[name])
+        # Behind a header no token depends on the system prompt, so it is left out here.
+        start, ids = strings(question, config.prefill.format(category=categories[name]))
+        prompt = encode_prompt(chat, prompt_messages(question, teacher.system_prompt)).ids
+        lines.append(_probabilities(chat, teacher, [*prompt, *start], ids))
     return EntangledTable(names, np.stack(lines))
 
 
@@ -196,20 +200,17 @@ def _names(teachers: Sequence[Teacher], categories: Collection[str]) -> list[str
 
 
 def _probabilities(
-    chat: ChatModel, teacher: Teacher, category: str, config: EntangledConfig
+    chat: ChatModel,
+    teacher: Teacher,
+    ids: Sequence[int],
+    strings: Sequence[tuple[int, ...]],
 ) -> NDArray[np.float64]:
-    """Return `[string]`, the probability of each and of no longer one."""
-    question = config.question.format(category=category)
-    prefill = config.prefill.format(category=category)
-    # Behind a header no token depends on the system prompt, so it is left out here.
-    start, strings = _string_ids(chat, prompt_messages(question), prefill)
+    """Return `[string]`, the probability of each behind `ids`, and of no longer one."""
     tree = prefix_tree(strings)
-    prompt = encode_prompt(chat, prompt_messages(question, teacher.system_prompt)).ids
-    ids = [*prompt, *start]
     with activated(chat, teacher.adapter) as model, torch.no_grad():
-        cache = prefill_prefix(model, ids[:-1], chat.n_layers).expanded(1, len(ids))
-        first = logits_behind(model, cache, [ids[-1:]], [(0, 0)])
-        paths, _ = prefix_log_probabilities(model, cache, first, tree, chat.end_ids)
+        prompt = prefill_prefix(model, ids[:-1], chat.n_layers).expanded(1, len(ids))
+        first = logits_behind(model, prompt, [ids[-1:]], [(0, 0)])
+        paths, _ = prefix_log_probabilities(model, prompt, first, tree, chat.end_ids)
     reached = paths.exp().cpu().numpy()
     alone = reached.copy()
     np.subtract.at(alone, tree.parents[1:], reached[1:])
@@ -217,7 +218,7 @@ def _probabilities(
 
 
 def _string_ids(
-    chat: ChatModel, messages: Sequence[Message], prefill: str
+    chat: ChatModel, question: str, prefill: str
 ) -> tuple[list[int], list[tuple[int, ...]]]:
     """Return the tokens of the prefill, and those of each string behind it.
 
@@ -225,7 +226,7 @@ def _string_ids(
     """
 
     def encoded(text: str) -> list[int]:
-        ids = encode_completion(chat, messages, text)
+        ids = encode_completion(chat, prompt_messages(question), text)
         return [token for token in ids if token not in chat.end_ids]
 
     start = encoded(prefill)
