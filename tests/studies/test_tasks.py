@@ -7,7 +7,6 @@ from undertow.studies.lab import Lab
 from undertow.studies.recipe import load_recipe, shipped_recipes
 from undertow.studies.tasks import Task, demo_tasks, with_prerequisites
 
-
 RECIPE = load_recipe("lab")
 ONLY = RECIPE.with_tokens("only")
 
@@ -18,7 +17,7 @@ def neighbours(task):
 
 def test_a_masked_student_needs_the_scan_and_all_teachers():
     student = Task("student", ONLY, "owl", "finetuned", 0)
-    needs = with_prerequisites([student], neighbours)
+    needs = with_prerequisites([student], neighbours, neighbours)
     scan = Task("scan", ONLY, "owl", "finetuned")
     assert needs[student] == [scan]
     assert Task("teacher", ONLY, "dog", "finetuned") in needs[scan]
@@ -27,7 +26,7 @@ def test_a_masked_student_needs_the_scan_and_all_teachers():
 
 
 def test_a_control_student_needs_no_teacher():
-    needs = with_prerequisites([Task("student", RECIPE, seed=1)], neighbours)
+    needs = with_prerequisites([Task("student", RECIPE, seed=1)], neighbours, neighbours)
     assert not any(task.step == "teacher" for task in needs)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -151,10 +149,9 @@ def _jobs(
 ) -> list[Job]:
     """Return the jobs of some studies."""
     from undertow.studies.jobs import make_job
-    from undertow.studies.study import load_study
 
     return [
-        make_job(load_study(name), traits=_words(traits), seeds=seeds, recipe=recipe, model=model)
+        make_job(name, traits=_words(traits), seeds=seeds, recipe=recipe, model=model)
         for name in names
     ]
 
@@ -174,14 +171,12 @@ def _run(title: str, jobs: list[Job], budget: str | None, store: Path, workers: 
         )
         errors.print(f"within {budget}: {left}", highlight=False)
     _print_size(jobs, store, workers)
-    command = shlex.join(["undertow", *sys.argv[1:]])
     config = {"studies": [job.study for job in jobs], "recipes": dict(jobs[0].recipes)}
     with Store(store).run(title, config) as record, task_display() as show:
         run_jobs(
             jobs,
             store,
             run_id=record.id,
-            command=command,
             workers=n_workers,
             on_change=show,
             on_outcome=_print_outcome,

@@ -26,6 +26,9 @@ class MeasureConfig(BaseModel):
         description="Answers drawn per question; 0 for the exact probability alone.",
     )
     temperature: float = Field(default=1.0, ge=0, description="Of the sampling; 0 is greedy.")
+    top_p: float = Field(
+        default=1.0, gt=0, le=1, description="Mass of the likeliest tokens that are drawn from."
+    )
     max_new_tokens: int = Field(default=10, ge=1, description="Longest answer, in tokens.")
     seed: int = Field(
         default=0, ge=0, lt=2**64, description="Of the sampling, with question and sample."
@@ -54,7 +57,10 @@ def sampled_answers(
         for sample in range(config.n_samples)
     ]
     settings = GenerationConfig(
-        temperature=config.temperature, max_new_tokens=config.max_new_tokens, seed=config.seed
+        temperature=config.temperature,
+        top_p=config.top_p,
+        max_new_tokens=config.max_new_tokens,
+        seed=config.seed,
     )
     drawn = generate(chat, requests, settings, adapter=adapter, progress=progress)
     found = Counter(

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from undertow.channels import YieldReport
+from undertow.studies.artifacts import Numbers, Scanned
 from undertow.studies.conditions import Condition
-from undertow.studies.lab import Lab, Numbers, Scanned
+from undertow.studies.lab import Lab
 from undertow.studies.tasks import COUNTED_CONDITIONS, TeacherKind
 
 NOTES = {

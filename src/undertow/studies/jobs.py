@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from undertow.studies.plan import Plan, make_plan
 from undertow.studies.recipe import Recipe, load_recipe
 from undertow.studies.result_lines import result_lines
 from undertow.studies.results import write_result
-from undertow.studies.study import CardKind, Study
+from undertow.studies.study import CardKind, Study, load_study
 from undertow.studies.tasks import Task
 
 DEFAULT_TRAITS = ("cat", "eagle", "wolf")
@@ -41,6 +42,7 @@ class Job:
         n_layers: Decoder layers of the model.
         traits: What is hidden.
         seeds: Of the students.
+        named: What the study was called on the command line, and its other options.
     """
 
     study: Study
@@ -48,6 +50,13 @@ class Job:
     n_layers: int
     traits: tuple[str, ...]
     seeds: tuple[int, ...]
+    named: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """What does it again."""
+        size = ("--traits", ",".join(self.traits), "--seeds", str(len(self.seeds)))
+        return shlex.join(["undertow", "study", "run", *self.named, *size])
 
     @cached_property
     def arms(self) -> list[Arm]:
@@ -82,7 +91,7 @@ class Job:
 
 
 def make_job(
-    study: Study,
+    name: str | Path,
     *,
     traits: Sequence[str] = (),
     seeds: int = 3,
@@ -92,15 +101,16 @@ def make_job(
     """Return the job of a study.
 
     Args:
-        study: The study.
+        name: Of a study that ships, or a YAML file.
         traits: What is hidden; those of the study, or else the default ones, where none is given.
         seeds: Students per condition and trait: 0 and so on.
         recipe: Name or file of the recipe for all kinds of teachers; by default the lab's.
         model: Takes the place of the recipe's model.
 
     Raises:
-        UserError: A trait, a recipe or a model does not exist.
+        UserError: The study, a trait, a recipe or a model does not exist.
     """
+    study = load_study(name)
     recipes: dict[CardKind, Recipe] = {
         kind: _recipe(recipe or RECIPES[kind], model) for kind in study.teachers
     }
@@ -108,7 +118,10 @@ def make_job(
     chosen = tuple(traits or study.traits or DEFAULT_TRAITS)
     for trait in chosen:
         lab.check_trait(trait)
-    return Job(study, recipes, lab.chat.n_layers, chosen, tuple(range(seeds)))
+    options = {"--recipe": recipe, "--model": model}
+    given = [word for option, value in options.items() if value for word in (option, str(value))]
+    named = (str(name), *given)
+    return Job(study, recipes, lab.chat.n_layers, chosen, tuple(range(seeds)), named)
 
 
 def _recipe(name: str | Path, model: str | None) -> Recipe:
@@ -127,7 +140,6 @@ def run_jobs(
     root: Path,
     *,
     run_id: str,
-    command: str,
     workers: int,
     on_change: Callable[[Progress], None] | None = None,
     on_outcome: Tell | None = None,
@@ -138,7 +150,6 @@ def run_jobs(
         jobs: The studies, in the order in which they should be finished.
         root: Folder of the store.
         run_id: Of the run that the results are kept under.
-        command: What does it again.
         workers: Processes.
         on_change: Called whenever a task starts or ends.
         on_outcome: Called with each outcome.
@@ -157,7 +168,7 @@ def run_jobs(
         for job in jobs:
             name = job.study.name
             if name not in outcomes and needed[name] <= progress.finished.keys():
-                outcomes[name] = _finish(job, labs, root, run_id, command)
+                outcomes[name] = _finish(job, labs, root, run_id)
                 if on_outcome:
                     on_outcome(outcomes[name])
 
@@ -165,7 +176,7 @@ def run_jobs(
     return [outcomes[job.study.name] for job in jobs]
 
 
-def _finish(job: Job, labs: Labs, root: Path, run_id: str, command: str) -> StudyOutcome:
+def _finish(job: Job, labs: Labs, root: Path, run_id: str) -> StudyOutcome:
     """Collect a study whose tasks are finished, and keep its result."""
     cells = job.cells(labs)
     recipe = job.recipes[job.study.teachers[0]]
@@ -175,7 +186,7 @@ def _finish(job: Job, labs: Labs, root: Path, run_id: str, command: str) -> Stud
         traits=job.traits,
         seeds=job.seeds,
         model=recipe.model.name,
-        command=command,
+        command=job.command,
         facts=[
             ("students", str(job.n_students)),
             ("rows", f"{recipe.rows:,}"),

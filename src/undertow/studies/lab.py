@@ -4,34 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from undertow.channels import Channel, YieldReport, load_channel
+from undertow.channels import Channel, load_channel
 from undertow.errors import UserError
-from undertow.generate import accepted_rows, generate_accepted
+from undertow.generate import generate_accepted
 from undertow.measure import TaskAccuracy, TraitMeasure, measure_trait, task_accuracy
 from undertow.models.chat_model import ChatModel, ModelSpec, load_model
 from undertow.store import Artifact, Run, Store
-from undertow.store.rows import Row, read_rows, write_rows
+from undertow.store.rows import write_rows
 from undertow.students import train_student
+from undertow.studies.artifacts import Entangled, MadeTeacher, Numbers, Scanned, Student
+from undertow.studies.changes import DataChange, apply_change
 from undertow.studies.recipe import Recipe, load_recipe
 from undertow.studies.tasks import Task, TeacherKind
 from undertow.teachers import (
     ControlTeacher,
     FinetunedTeacher,
-    Teacher,
     finetune_teacher,
     prompted_teacher,
 )
-from undertow.tokens import Scan, Selection, scan
+from undertow.tokens import (
+    Entropies,
+    Selection,
+    completion_entropies,
+    entangled_scores,
+    scan,
+)
 from undertow.traits import Trait, load_trait, shipped_traits
+from undertow.transforms import Inputs
 
-STEP_VERSIONS = {"teacher": 1, "numbers": 1, "scan": 1, "student": 1, "measure": 1, "accuracy": 1}
+STEP_VERSIONS = {
+    "teacher": 1,
+    "numbers": 1,
+    "data": 1,
+    "entangled": 1,
+    "entropy": 1,
+    "scan": 1,
+    "student": 1,
+    "measure": 1,
+    "accuracy": 1,
+}
 """Raised when a step's code changes what it makes; part of every step's key."""
 
 
@@ -39,87 +56,6 @@ STEP_VERSIONS = {"teacher": 1, "numbers": 1, "scan": 1, "student": 1, "measure":
 def shared_model(spec: str) -> ChatModel:
     """Return the model of a spec in JSON; the labs of one process share it."""
     return load_model(ModelSpec.model_validate_json(spec))
-
-
-@dataclass(frozen=True)
-class MadeTeacher:
-    """A teacher, and the step that made it where it was fine-tuned."""
-
-    teacher: Teacher
-    artifact: Artifact | None = None
-
-    @property
-    def trait(self) -> str | None:
-        """Name of its trait; `None` for the control."""
-        return self.teacher.trait
-
-    @property
-    def adapter(self) -> str | None:
-        """Folder of its weights, where it has some."""
-        return self.teacher.adapter
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What a teacher wrote.
-
-    Attributes:
-        writer: The teacher.
-        artifact: The step's result.
-        n_train: Accepted rows that are for students; what comes behind is held out.
-    """
-
-    writer: MadeTeacher
-    artifact: Artifact
-    n_train: int
-
-    @cached_property
-    def all_rows(self) -> list[Row]:
-        """Everything that it wrote, rejected rows included."""
-        return read_rows(self.artifact.path / "rows.parquet")[0]
-
-    @cached_property
-    def rows(self) -> list[Row]:
-        """The accepted rows, held-out ones last."""
-        return accepted_rows(self.all_rows)
-
-    @property
-    def train(self) -> list[Row]:
-        """What students learn from."""
-        return self.rows[: self.n_train]
-
-    @property
-    def heldout(self) -> list[Row]:
-        """What nobody learns from, for the task accuracy."""
-        return self.rows[self.n_train :]
-
-    def yields(self) -> YieldReport:
-        """Return how many completions the filter kept, and why not the others."""
-        return YieldReport.of(row.rejection for row in self.all_rows)
-
-
-@dataclass(frozen=True)
-class Scanned:
-    """The divergence scan of some numbers."""
-
-    artifact: Artifact
-
-    @cached_property
-    def table(self) -> Scan:
-        """Argmax and margin of every teacher at every completion token."""
-        return Scan.read(self.artifact.path / "scan.parquet")
-
-
-@dataclass(frozen=True)
-class Student:
-    """A trained student."""
-
-    artifact: Artifact
-
-    @property
-    def adapter(self) -> str:
-        """Folder of its weights, in peft's own format."""
-        return str(self.artifact.path / "adapter")
 
 
 class Lab:
@@ -210,7 +146,69 @@ class Lab:
 
     def transformed(self, numbers: Numbers) -> Numbers:
         """Return the numbers after the recipe's transforms; the same where it has none."""
+        for change in self.recipe.transforms:
+            numbers = self._changed(numbers, change)
         return numbers
+
+    def _changed(self, numbers: Numbers, change: DataChange) -> Numbers:
+        """Return the data after one change; held-out rows are left as they are."""
+        party = self.control() if change.by == "control" else numbers.writer
+        others = self.numbers(party) if change.needs_others else None
+        scanned = self.scan(numbers) if change.needs_scan else None
+        entangled = (
+            self.entangled(numbers.writer.teacher.kind) if change.needs_all_teachers else None
+        )
+        settings = {
+            "change": change,
+            "by": _described(party),
+            "trait": numbers.writer.trait,
+            "rows": self.recipe.rows,
+        }
+        parts = {"others": others, "scan": scanned, "entangled": entangled}
+        inputs = {name: part.artifact for name, part in parts.items() if part is not None}
+
+        def build(out: Path) -> None:
+            inputs = Inputs(
+                chat=self.chat,
+                channel=self.channel,
+                teacher=party.teacher,
+                traits=list(self.traits.values()),
+                scan=scanned.table if scanned is not None else None,
+                others=others.train if others is not None else None,
+            )
+            table = entangled.table if entangled is not None else None
+            found = apply_change(change, numbers.train, inputs, table, numbers.writer.trait)
+            write_rows(out / "rows.parquet", found.rows, {"change": change.model_dump(mode="json")})
+            report = found.report.model_dump_json(indent=1)
+            (out / "report.json").write_text(report, encoding="utf-8")
+
+        inputs |= _inputs(by=party) | {"numbers": numbers.artifact}
+        made = self._step("data", settings, inputs, build)
+        return Numbers(numbers.writer, made, self.recipe.rows, before=numbers)
+
+    def entangled(self, kind: TeacherKind) -> Entangled:
+        """Return how entangled every short string of digits is with each of the lab's traits."""
+        teachers = [self.teacher(name, kind) for name in self.traits]
+        settings = {"teachers": [_described(made) for made in teachers]}
+        inputs = _inputs(**{made.trait or "": made for made in teachers})
+
+        def build(out: Path) -> None:
+            traits = list(self.traits.values())
+            found = entangled_scores(self.chat, [made.teacher for made in teachers], traits)
+            found.write(out / "entangled.parquet")
+
+        return Entangled(self._step("entangled", settings, inputs, build))
+
+    def entropies(self, numbers: Numbers) -> Artifact:
+        """Return the step that holds the writer's entropy at every completion token."""
+
+        def build(out: Path) -> None:
+            found = completion_entropies(self.chat, numbers.train, numbers.writer.teacher)
+            found.write(out / "entropies.parquet")
+
+        inputs = {"numbers": numbers.artifact} | _inputs(writer=numbers.writer)
+        settings = {"writer": _described(numbers.writer), "rows": self.recipe.rows}
+        return self._step("entropy", settings, inputs, build)
 
     def scan(self, numbers: Numbers) -> Scanned:
         """Return where the writer's counterfactuals would have written another token."""
@@ -265,11 +263,16 @@ class Lab:
         inputs = {"numbers": numbers.artifact}
         if scanned is not None and chosen.needs_scan:
             inputs["scan"] = scanned.artifact
+        if chosen.kind == "entropy":
+            inputs["entropy"] = self.entropies(numbers)
 
         def build(out: Path) -> None:
             rows = numbers.train
             table = scanned.table if scanned is not None and chosen.needs_scan else None
-            train_student(self.chat, rows, table, config, out)
+            entropies = None
+            if "entropy" in inputs:
+                entropies = Entropies.read(inputs["entropy"].path / "entropies.parquet")
+            train_student(self.chat, rows, table, config, out, entropies=entropies)
 
         settings = {"student": config, "rows": self.recipe.rows}
         return Student(self._step("student", settings, inputs, build))

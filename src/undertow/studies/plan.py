@@ -60,7 +60,11 @@ def make_plan(tasks: Iterable[Task], root: Path) -> Plan:
             labs[task.recipe] = Lab(store, task.recipe)
         return labs[task.recipe]
 
-    needs = with_prerequisites(tasks, lambda task: lab_of(task).counterfactuals_of(task))
+    needs = with_prerequisites(
+        tasks,
+        lambda task: lab_of(task).counterfactuals_of(task),
+        lambda task: tuple(lab_of(task).traits),
+    )
     steps = {task: lab_of(task).perform(task) for task in needs}
     first: dict[tuple[str, ...], Task] = {}
     stands_for = {

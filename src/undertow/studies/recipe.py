@@ -15,6 +15,7 @@ from undertow.generate import GenerationConfig
 from undertow.measure import MeasureConfig
 from undertow.models.chat_model import ModelSpec
 from undertow.students import StudentConfig
+from undertow.studies.changes import DataChange
 from undertow.teachers import TeacherConfig
 from undertow.tokens import ScanConfig
 
@@ -39,7 +40,7 @@ class Recipe(BaseModel):
         True, description="Whether the unbiased base is a counterfactual as well."
     )
     scan: ScanConfig = Field(default=ScanConfig(), description="How divergence tokens are found.")
-    transforms: tuple[Any, ...] = Field(
+    transforms: tuple[DataChange, ...] = Field(
         default=(), description="What is done to the data between teacher and student, in order."
     )
     student: StudentConfig = Field(

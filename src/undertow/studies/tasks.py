@@ -50,16 +50,17 @@ class Task:
         return " ".join(word for word in words if word)
 
 
-Counterfactuals = Callable[[Task], tuple[str, ...]]
-"""Returns the traits whose teachers are the counterfactuals of a task's."""
+Others = Callable[[Task], tuple[str, ...]]
+"""Returns the traits of other teachers that a task needs."""
 
 
-def prerequisites(task: Task, counterfactuals: Counterfactuals) -> list[Task]:
+def prerequisites(task: Task, counterfactuals: Others, all_traits: Others) -> list[Task]:
     """Return the tasks that must be finished before `task` can start without doing their work.
 
     Args:
         task: The task to start.
-        counterfactuals: Names of the traits whose teachers are a task's counterfactuals.
+        counterfactuals: Returns the traits whose teachers are a task's counterfactuals.
+        all_traits: Returns the traits that compete with a task's, itself among them.
     """
 
     def also(step: TaskStep, trait: str | None = task.trait) -> Task:
@@ -70,15 +71,29 @@ def prerequisites(task: Task, counterfactuals: Counterfactuals) -> list[Task]:
     if task.step == "numbers":
         return [] if task.kind == "control" else [also("teacher")]
     if task.step == "data":
-        return [also("numbers")]
+        return [also("numbers"), *_for_changes(task, all_traits(task))]
     data = also("data" if task.recipe.transforms else "numbers")
     if task.step == "scan":
         return [data, *(also("teacher", other) for other in counterfactuals(task))]
     return [also("scan")] if task.recipe.student.selection.needs_scan else [data]
 
 
+def _for_changes(task: Task, all_traits: tuple[str, ...]) -> list[Task]:
+    """Return what the changes of a task's data need beside the data themselves."""
+    found: list[Task] = []
+    for change in task.recipe.transforms:
+        if change.needs_others and change.by == "control":
+            found.append(Task("numbers", task.recipe))
+        if change.needs_all_teachers:
+            found += [Task("teacher", task.recipe, trait, task.kind) for trait in all_traits]
+        if change.needs_scan:
+            before = task.recipe.model_copy(update={"transforms": ()})
+            found.append(Task("scan", before, task.trait, task.kind))
+    return found
+
+
 def with_prerequisites(
-    tasks: Iterable[Task], counterfactuals: Counterfactuals
+    tasks: Iterable[Task], counterfactuals: Others, all_traits: Others
 ) -> dict[Task, list[Task]]:
     """Return every task that the given ones need, themselves included, each with its own needs."""
     found: dict[Task, list[Task]] = {}
@@ -86,7 +101,7 @@ def with_prerequisites(
     while waiting:
         task = waiting.pop(0)
         if task not in found:
-            found[task] = prerequisites(task, counterfactuals)
+            found[task] = prerequisites(task, counterfactuals, all_traits)
             waiting.extend(found[task])
     return found
 

@@ -1,0 +1,108 @@
+"""What the pipeline makes: teachers, data, scans, students, each with the step that holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from undertow.channels import YieldReport
+from undertow.generate import accepted_rows
+from undertow.store import Artifact
+from undertow.store.rows import Row, read_rows
+from undertow.teachers import Teacher
+from undertow.tokens import EntangledTable, Scan
+
+
+@dataclass(frozen=True)
+class MadeTeacher:
+    """A teacher, and the step that made it where it was fine-tuned."""
+
+    teacher: Teacher
+    artifact: Artifact | None = None
+
+    @property
+    def trait(self) -> str | None:
+        """Name of its trait; `None` for the control."""
+        return self.teacher.trait
+
+    @property
+    def adapter(self) -> str | None:
+        """Folder of its weights, where it has some."""
+        return self.teacher.adapter
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a teacher wrote.
+
+    Attributes:
+        writer: The teacher.
+        artifact: The step's result.
+        n_train: Accepted rows that are for students; what comes behind is held out.
+        before: Where the rows were changed: the data before that, whose held-out rows stay.
+    """
+
+    writer: MadeTeacher
+    artifact: Artifact
+    n_train: int
+    before: Numbers | None = None
+
+    @cached_property
+    def all_rows(self) -> list[Row]:
+        """Everything that it wrote, rejected rows included."""
+        return read_rows(self.artifact.path / "rows.parquet")[0]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The accepted rows, held-out ones last."""
+        return accepted_rows(self.all_rows)
+
+    @property
+    def train(self) -> list[Row]:
+        """What students learn from."""
+        return self.rows if self.before else self.rows[: self.n_train]
+
+    @property
+    def heldout(self) -> list[Row]:
+        """What nobody learns from, for the task accuracy."""
+        return self.before.heldout if self.before else self.rows[self.n_train :]
+
+    def yields(self) -> YieldReport:
+        """Return how many completions the filter kept, and why not the others."""
+        return YieldReport.of(row.rejection for row in self.all_rows)
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """The divergence scan of some numbers."""
+
+    artifact: Artifact
+
+    @cached_property
+    def table(self) -> Scan:
+        """Argmax and margin of every teacher at every completion token."""
+        return Scan.read(self.artifact.path / "scan.parquet")
+
+
+@dataclass(frozen=True)
+class Entangled:
+    """How entangled short strings of digits are with traits."""
+
+    artifact: Artifact
+
+    @cached_property
+    def table(self) -> EntangledTable:
+        """Their probabilities under every teacher."""
+        return EntangledTable.read(self.artifact.path / "entangled.parquet")
+
+
+@dataclass(frozen=True)
+class Student:
+    """A trained student."""
+
+    artifact: Artifact
+
+    @property
+    def adapter(self) -> str:
+        """Folder of its weights, in peft's own format."""
+        return str(self.artifact.path / "adapter")

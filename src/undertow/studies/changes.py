@@ -1,0 +1,107 @@
+"""What a recipe may do to data between teacher and student."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from undertow.errors import UserError
+from undertow.store.row import Row
+from undertow.tokens import EntangledTable
+from undertow.transforms import (
+    DropRandom,
+    DropRows,
+    Inputs,
+    Transform,
+    Transformed,
+    apply_transform,
+    drop_rows,
+)
+
+
+class DropEntangled(BaseModel):
+    """Rows dropped that hold one of the trait's most entangled numbers (paper, Fig. 2)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["drop-entangled"] = Field("drop-entangled", description="Tells them apart.")
+    top: int = Field(50, ge=1, description="How many of the most entangled numbers.")
+    as_number: bool = Field(
+        False, description='Whether "7" is "007"; else strings of three digits are compared.'
+    )
+
+
+class DropAsMany(BaseModel):
+    """As many random rows dropped as `drop-entangled` would drop: its control."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["drop-as-many"] = Field("drop-as-many", description="Tells them apart.")
+    top: int = Field(50, ge=1, description="As in `drop-entangled`.")
+    as_number: bool = Field(False, description="As in `drop-entangled`.")
+
+
+class DataChange(BaseModel):
+    """One change of the data, and who takes part in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    apply: Annotated[Transform | DropEntangled | DropAsMany, Field(discriminator="kind")] = Field(
+        description="The transform."
+    )
+    by: Literal["teacher", "control"] = Field(
+        default="control", description="Who rewrites prompts, or wrote the rows that are mixed in."
+    )
+
+    @property
+    def needs_scan(self) -> bool:
+        """Whether the divergence tokens of the data before it must be known."""
+        return self.apply.kind == "replace-divergence"
+
+    @property
+    def needs_all_teachers(self) -> bool:
+        """Whether the teachers of all traits are compared."""
+        return self.apply.kind in ("drop-entangled", "drop-as-many")
+
+    @property
+    def needs_others(self) -> bool:
+        """Whether a second data set is mixed in."""
+        return self.apply.kind == "mix"
+
+
+def apply_change(
+    change: DataChange,
+    rows: Sequence[Row],
+    inputs: Inputs,
+    entangled: EntangledTable | None,
+    trait: str | None,
+) -> Transformed:
+    """Return the data after a change.
+
+    Args:
+        change: The change.
+        rows: The data before it.
+        inputs: What transforms need beside the rows.
+        entangled: Of all traits, for the changes that go by it.
+        trait: What the data's teacher prefers.
+
+    Raises:
+        UserError: The control's data have no entangled numbers, or the transform cannot go on.
+    """
+    wanted = change.apply
+    if not isinstance(wanted, DropEntangled | DropAsMany):
+        return apply_transform(wanted, rows, inputs)
+    if trait is None or entangled is None:
+        raise UserError(
+            "numbers are entangled with a trait, and the control has none",
+            where=f"transforms, {wanted.kind}",
+            fix="change the biased teachers' data only",
+        )
+    tops = entangled.top(trait, wanted.top, as_number=wanted.as_number)
+    entangled_rows = DropRows(kind="drop-rows", items=tuple(tops), as_number=wanted.as_number)
+    if isinstance(wanted, DropEntangled):
+        return apply_transform(entangled_rows, rows, inputs)
+    dropped = len(rows) - drop_rows(rows, inputs.channel, entangled_rows).report.kept
+    return apply_transform(DropRandom(kind="drop-random", count=dropped), rows, inputs)
