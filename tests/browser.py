@@ -110,11 +110,14 @@ class Page:
         return answer["result"].get("value")
 
     def until(self, condition: str) -> None:
-        """Wait until an expression is true."""
-        self.run(
-            "new Promise((done) => { const look = () => "
-            f"({condition}) ? done() : setTimeout(look, 20); look(); }})"
-        )
+        """Wait until an expression is true; a minute without it is a failure."""
+        self.run(f"""new Promise((done, fail) => {{
+          const began = Date.now();
+          const look = () => ({condition}) ? done()
+            : Date.now() - began > 60000 ? fail("never: " + {json.dumps(condition)})
+            : setTimeout(look, 20);
+          look();
+        }})""")
 
     def press(self, key: str, *, shift: bool = False) -> None:
         """Press a key and let it go."""

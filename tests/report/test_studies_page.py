@@ -75,6 +75,12 @@ def test_a_claim_says_what_it_expects(outcomes):
     )
 
 
+def test_a_claim_that_excludes_a_side(outcomes):
+    study = outcomes[1].study
+    claim = study.claims[0].model_copy(update={"expect": "not-below"})
+    assert "not below “base” by more than 0.05" in expectation(study, claim)
+
+
 def test_a_group_of_layers_goes_by_its_name(outcomes):
     study = outcomes[1].study
     claim = study.claims[0].model_copy(update={"of": "layer:early"})

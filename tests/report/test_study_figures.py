@@ -43,9 +43,9 @@ def texts_of(figure):
     ]
 
 
-def long_names(kind):
+def long_names(kind, teachers):
     """Return an outcome whose conditions have long names, rows and columns of a matrix too."""
-    outcome = sample_outcome(kind, BOTH)
+    outcome = sample_outcome(kind, teachers)
     changed = [
         condition.model_copy(
             update={
@@ -69,10 +69,12 @@ def clashes(figure):
     return on, out
 
 
-@pytest.mark.parametrize("per_trait", [False, True])
+@pytest.mark.parametrize(
+    ("per_trait", "teachers"), [(False, BOTH[:1]), (False, BOTH), (True, BOTH)]
+)
 @pytest.mark.parametrize("kind", ["bars", "curve", "matrix"])
-def test_long_names_overlap_nothing_and_stay_inside(kind, per_trait):
-    figure = drawn(long_names(kind), per_trait)
+def test_long_names_overlap_nothing_and_stay_inside(kind, per_trait, teachers):
+    figure = drawn(long_names(kind, teachers), per_trait)
     assert clashes(figure) == ([], [])
     assert len(texts_of(figure)) > 10
 
@@ -115,6 +117,19 @@ def test_a_curve_has_its_points_in_order_and_lines_for_base_and_control():
     assert lines["base"].get_linestyle() == "--"
     assert lines["base"]._dash_pattern != lines["control"]._dash_pattern
     assert sum(line.get_linewidth() == 0.6 for line in axes.lines) == 3, "one for each trait"
+
+
+def test_eight_reference_lines_can_be_told_apart():
+    outcome = sample_outcome("curve")
+    more = [
+        outcome.conditions[0].model_copy(update={"name": f"line-{i}", "label": f"line {i}"})
+        for i in range(6)
+    ]
+    outcome = outcome.model_copy(update={"conditions": [*outcome.conditions, *more]})
+    (axes,) = drawn(outcome).axes
+    flat = [line for line in axes.lines if len(line.get_xdata()) == 2]
+    looks = {(line.get_color(), str(line._unscaled_dash_pattern)) for line in flat}
+    assert len(flat) == len(looks) == 8
 
 
 def test_a_matrix_has_its_values_in_its_cells():

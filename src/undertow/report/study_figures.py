@@ -191,9 +191,10 @@ def _name_axes(figure: Figure, study: Study, panels: Sequence[Panel]) -> float:
         figure.supxlabel(metric)
         return 18.0
     if study.figure.kind == "matrix":
-        figure.supxlabel(draw.matrix_caption(metric, study.figure.x, panels))
-        return 18.0 + draw.LINE_HEIGHT
-    figure.supxlabel(study.figure.x)
+        caption = draw.matrix_caption(metric, study.figure.x, panels)
+        figure.supxlabel(caption)
+        return 18.0 + draw.LINE_HEIGHT * caption.count("\n")
+    figure.supxlabel(draw.wrapped(study.figure.x, draw.CAPTION_WIDTH))
     figure.supylabel(metric)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     lines = [draw.wrapped(label) for label in labels]

@@ -20,6 +20,7 @@ FONT = 7.0  # points
 BAR, GAP, LINE_HEIGHT = 14.0, 6.0, 8.6  # points: a bar, what divides two, a line of a label
 INTERVAL, SEEDS = -3.2, (0.8, 5.2)  # points from the middle of a bar: its interval; its seeds
 LABEL_WIDTH = 24  # characters in a line of a bar's label
+CAPTION_WIDTH = 52  # characters in a line below the axes
 
 # Roles differ in lightness and in hatch.
 BARS: dict[Role, dict[str, Any]] = {
@@ -92,8 +93,8 @@ def curve(axes: Axes, panel: Panel) -> None:
     axes.plot(x, means, "o-", color=STRONG, linewidth=1.6, markersize=3.5, label=label, zorder=4)
     flat = [mark for mark in panel.marks if mark.x is None]
     for i, mark in enumerate(flat):
-        style = DASHES[i % len(DASHES)]
-        axes.axhline(mark.mean, color=INK, linewidth=0.9, linestyle=style, label=mark.label)
+        style, colour = DASHES[i % len(DASHES)], (INK, SOFT)[i // len(DASHES) % 2]
+        axes.axhline(mark.mean, color=colour, linewidth=0.9, linestyle=style, label=mark.label)
     axes.grid(axis="y", color=LINE, linewidth=0.6, zorder=0)
 
 
@@ -144,7 +145,8 @@ def matrix_caption(metric: str, sides: str, panels: Sequence[Panel]) -> str:
         if ":" not in mark.name and len(panels) == 1
     }
     words = [f"{label} {value}" for label, value in flat.items()]
-    return "\n".join(filter(None, [sides, metric, ", ".join(words)]))
+    lines = [sides, metric, ", ".join(words)]
+    return "\n".join(wrapped(line, CAPTION_WIDTH) for line in lines if line)
 
 
 def matrix_sides(marks: Sequence[Mark]) -> tuple[list[str], list[str]]:
@@ -154,9 +156,9 @@ def matrix_sides(marks: Sequence[Mark]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(rows)), list(dict.fromkeys(columns))
 
 
-def wrapped(text: str) -> str:
-    """Return a label with its words broken into lines."""
-    return "\n".join(textwrap.wrap(text, LABEL_WIDTH)) or text
+def wrapped(text: str, width: int = LABEL_WIDTH) -> str:
+    """Return a label with its words broken into lines of so many characters."""
+    return "\n".join(textwrap.wrap(text, width)) or text
 
 
 def _turned(columns: Sequence[str]) -> int:

@@ -126,7 +126,8 @@ def expectation(study: Study, claim: Claim) -> str:
     )
     if claim.expect == "equal":
         return f"{of} within {claim.by:g} of {against}, {AXES[claim.metric]}"
-    return f"{of} {claim.expect} {against} by more than {claim.by:g}, {AXES[claim.metric]}"
+    where = claim.expect.replace("-", " ")
+    return f"{of} {where} {against} by more than {claim.by:g}, {AXES[claim.metric]}"
 
 
 def signed(value: float) -> str:
