@@ -17,6 +17,7 @@ from undertow.cli.generate import generate
 from undertow.cli.measure import measure
 from undertow.cli.mistakes import MistakesTold
 from undertow.cli.recipe import recipe
+from undertow.cli.report import report
 from undertow.cli.scan import scan
 from undertow.cli.show import show
 from undertow.cli.student import student
@@ -41,6 +42,7 @@ app.command("recipe")(recipe)
 app.add_typer(study.app, name="study")
 app.command("paper")(study.paper)
 app.command("results")(study.results)
+app.command("report")(report)
 app.add_typer(lab.app, name="lab")
 app.add_typer(traits.app, name="traits")
 app.add_typer(runs.app, name="runs")

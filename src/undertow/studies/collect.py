@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from undertow.studies.outcome import (
     TraitResult,
     Verdict,
 )
+from undertow.studies.recipe import Recipe
 from undertow.studies.study import CardKind, Claim, Metric, Study
 
 
@@ -37,6 +38,7 @@ def outcome(
     model: str,
     command: str,
     facts: Sequence[tuple[str, str]],
+    recipes: Mapping[CardKind, Recipe],
 ) -> StudyOutcome:
     """Return what a study found, with its verdict.
 
@@ -65,6 +67,7 @@ def outcome(
         verdict=_together(decisive),
         command=command,
         facts=list(facts),
+        recipes=dict(recipes),
     )
 
 

@@ -195,6 +195,7 @@ def _finish(job: Job, labs: Labs, root: Path, run_id: str) -> StudyOutcome:
             ("machine", f"{platform.machine()}, {platform.system()}"),
             ("run", run_id),
         ],
+        recipes=job.recipes,
     )
     write_result(root, run_id, found, result_lines(job.study, cells))
     return found

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.measure import Interval
+from undertow.studies.recipe import Recipe
 from undertow.studies.study import CardKind, Claim, Metric, Study
 
 Verdict = Literal["supported", "contradicted", "undecided"]
@@ -84,6 +85,9 @@ class StudyOutcome(_Part):
     verdict: Verdict
     command: str = Field(description="Does it again.")
     facts: list[tuple[str, str]] = Field(description="What it was measured on: label and value.")
+    recipes: dict[CardKind, Recipe] = Field(
+        default={}, description="What decided the numbers, before the conditions' changes."
+    )
 
 
 class ResultLine(_Part):

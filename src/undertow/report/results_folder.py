@@ -1,0 +1,99 @@
+"""The results of studies as files to keep beside a text: verdicts, figures, a page to read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from undertow.measure import Interval
+from undertow.report.study_figures import write_figures
+from undertow.store.files import atomic_write, make_folder
+from undertow.studies.outcome import ClaimResult, StudyOutcome
+
+
+def write_results(outcomes: Sequence[StudyOutcome], folder: Path) -> None:
+    """Write `verdicts.json`, `README.md` and the figures of every study.
+
+    Args:
+        outcomes: What the studies found.
+        folder: Made where it is missing.
+
+    Raises:
+        UserError: The disk is full or refuses.
+    """
+    make_folder(folder)
+    for outcome in outcomes:
+        write_figures(outcome, folder)
+    with atomic_write(folder / "verdicts.json") as temporary:
+        text = json.dumps(verdict_lines(outcomes), indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    with atomic_write(folder / "README.md") as temporary:
+        temporary.write_text("\n".join(_page(outcomes)), encoding="utf-8")
+
+
+def verdict_lines(outcomes: Sequence[StudyOutcome]) -> list[dict[str, object]]:
+    """Return an object for every claim and kind of teacher."""
+    return [
+        {
+            "study": outcome.study.name,
+            "claim": f"{found.claim.says} ({found.teacher} teachers)",
+            "verdict": found.verdict,
+            "estimate": round(found.difference.mean, 4),
+            "low": round(found.difference.low, 4),
+            "high": round(found.difference.high, 4),
+            "n_seeds": found.difference.n_seeds,
+        }
+        for outcome in outcomes
+        for found in outcome.claims
+    ]
+
+
+def _page(outcomes: Sequence[StudyOutcome]) -> list[str]:
+    """Return the lines of the page."""
+    lines = [
+        "# Results of the studies",
+        "",
+        "Written by `undertow report`; do not edit. A difference is that of the two sides of a",
+        "claim, mean over traits, with its 95 % interval over questions and seeds. A claim is",
+        "supported if the whole interval lies where it says, contradicted if no part does.",
+    ]
+    for outcome in outcomes:
+        traits = ", ".join(outcome.traits)
+        lines += [
+            "",
+            f"## {outcome.study.title}: {outcome.verdict}",
+            "",
+            f"{outcome.study.source}. Model {outcome.model}; {traits}; {len(outcome.seeds)} seeds.",
+            "",
+            f"    {outcome.command}",
+            "",
+            f"![{outcome.study.title}]({outcome.study.name}.svg)",
+            "",
+            "| claim | teachers | verdict | difference | smallest effect | p |",
+            "| --- | --- | --- | --- | --: | --: |",
+            *(_line(found) for found in outcome.claims),
+            "",
+            "| condition | teachers | rate |",
+            "| --- | --- | --- |",
+            *(
+                f"| {one.label} | {one.teacher} | {_text(one.pooled)} |"
+                for one in outcome.conditions
+            ),
+        ]
+    return [*lines, ""]
+
+
+def _line(found: ClaimResult) -> str:
+    """Return a claim as a line of the table."""
+    p = "" if found.p is None else f"{found.p:.2g}"
+    says = found.claim.says if found.claim.decisive else f"{found.claim.says} (not decisive)"
+    more = f" ({found.more_seeds} more seeds would decide)" if found.more_seeds else ""
+    verdict = f"{found.verdict}{more}"
+    cells = [says, found.teacher, verdict, _text(found.difference), f"{found.claim.by:g}", p]
+    return f"| {' | '.join(cells)} |"
+
+
+def _text(value: Interval) -> str:
+    """Return an estimate with its interval."""
+    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
