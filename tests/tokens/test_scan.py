@@ -5,6 +5,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
+from naive_training import exact_norms
 from tiny_models import FAMILIES, SLIDING_WINDOW, tiny_chat
 from undertow.errors import UserError
 from undertow.generate import GenerationConfig, Request, generate
@@ -15,6 +16,7 @@ from undertow.models import (
     prompt_messages,
     target_modules,
 )
+from undertow.models.fused import FusedModel
 from undertow.store.row import Row
 from undertow.teachers import ControlTeacher, FinetunedTeacher, PromptedTeacher
 from undertow.tokens import Scan, ScanConfig, scan
@@ -93,6 +95,28 @@ def test_agrees_with_the_reference(family, temperature, adapters):
     by_hand = (found.argmax[0] == token_ids) & (found.argmax[1:] != token_ids).any(axis=0)
     assert found.divergent.tolist() == by_hand.tolist()
     assert found.divergent.any() or temperature
+
+
+@pytest.mark.parametrize("family", ["qwen2", "llama"])
+def test_fused_layers_agree_with_the_reference(family, adapters):
+    """With norms in the model's own format, where the fast way may not differ but by rounding."""
+    chat = tiny_chat(family)
+    exact_norms(chat.model)
+    assert FusedModel.of(chat.model) is not None
+    tuned = FinetunedTeacher(trait="dog", adapter=adapters[family])
+    rows = rows_of(chat, OWL)
+    found = scan(chat, rows, OWL, [CAT, tuned, ControlTeacher()], ScanConfig(batch_tokens=200))
+    for number, teacher in enumerate((OWL, CAT, tuned, ControlTeacher())):
+        argmax, margin = reference(chat, rows, teacher)
+        assert found.argmax[number].tolist() == argmax
+        assert found.margin[number] == pytest.approx(margin, rel=1e-6, abs=1e-9)
+
+
+def test_coarse_formats_are_scanned_without_merging(adapters):
+    chat = tiny_chat("qwen2", torch.bfloat16)
+    tuned = FinetunedTeacher(trait="dog", adapter=adapters["qwen2"])
+    found = scan(chat, rows_of(chat, tuned), tuned, [ControlTeacher()], ScanConfig())
+    assert (found.argmax[0] != found.argmax[1]).any()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -59,7 +59,7 @@ def test_peft_road_and_fused_road_agree(monkeypatch):
             return {name: p.grad for name, p in target.parameters.items()}
 
     fused = gradients()
-    monkeypatch.setattr("undertow.training.projections.THIN_COST", 0)
+    monkeypatch.setattr("undertow.models.fused.projections.THIN_COST", 0)
     for name, gradient in gradients().items():
         torch.testing.assert_close(fused[name], gradient, rtol=1e-4, atol=1e-8, msg=name)
 

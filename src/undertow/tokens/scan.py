@@ -8,6 +8,7 @@ import numpy as np
 
 from undertow.errors import UserError
 from undertow.models import ChatModel, Message, activated, encode_prompt
+from undertow.models.fused import FusedModel
 from undertow.store.rows import Row
 from undertow.teachers import Teacher
 from undertow.tokens.config import ScanConfig
@@ -90,6 +91,7 @@ def _run(
     scores: dict[int, list[Score]] = {}
     for adapter in dict.fromkeys(teacher.adapter for teacher, _ in jobs):
         with activated(chat, adapter) as model:
+            fused = FusedModel.of(model)
             for index, (teacher, batch_tokens) in enumerate(jobs):
                 if teacher.adapter != adapter:
                     continue
@@ -97,6 +99,7 @@ def _run(
                     prompts[teacher.system_prompt] = _prompts(chat, rows, teacher.system_prompt)
                 scores[index] = score(
                     model,
+                    fused,
                     prompts[teacher.system_prompt],
                     completions,
                     n_layers=chat.n_layers,

@@ -23,9 +23,9 @@ from undertow.models import (
     target_modules,
 )
 from undertow.models.adapters import restored
+from undertow.models.fused import FusedModel
 from undertow.training.batches import MicroBatch
 from undertow.training.config import TrainConfig
-from undertow.training.fused import FusedModel
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Trainable:
         There is no attention mask: the padding stands on the right, and no token looks there.
         """
         if self.fused is not None:
-            return self.fused.logits(batch)
+            return self.fused.logits(batch.ids, batch.lengths, batch.rows, batch.positions)
         model = cast(PreTrainedModel, self.model)
         return selected_logits(model, batch.ids, None, batch.rows, batch.positions)
 

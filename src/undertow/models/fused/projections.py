@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import torch
@@ -22,6 +23,8 @@ from undertow.models.adapters import MERGED_DTYPES
 ADAPTER = "default"
 # How much dearer a multiplication in a thin matrix is, roughly; measured on the lab model's shapes.
 THIN_COST = 16
+# Multiplications per token. Copies of larger weights cost more memory than few products spare time.
+LARGEST = 2**20
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,14 @@ class Projections:
 
     def merged(self) -> Tensor:
         """Return the weight `[out, in]` with adapters, norm and order in it."""
+        return self._merge() if self.adapters else self._fixed
+
+    @cached_property
+    def _fixed(self) -> Tensor:
+        """The merged weight where nothing is trained."""
+        return self._merge()
+
+    def _merge(self) -> Tensor:
         weight = self.weight.clone()
         for one in self.adapters:
             weight[one.rows].addmm_(one.up, one.down, alpha=one.scale)
@@ -128,11 +139,12 @@ def _pays(module: nn.Module) -> bool:
     base = module.get_base_layer() if isinstance(module, Linear) else module
     if type(base) is not nn.Linear or base.weight.dtype not in MERGED_DTYPES:
         return False
+    size = base.in_features * base.out_features
     if not isinstance(module, Linear):
-        return True
+        return size <= LARGEST
     plain = isinstance(module.lora_dropout[ADAPTER], nn.Identity) and not module.lora_variant
     thin = cast(int, module.r[ADAPTER]) * (base.in_features + base.out_features)
-    return plain and base.in_features * base.out_features <= THIN_COST * thin
+    return plain and size <= THIN_COST * thin
 
 
 class _Project(torch.autograd.Function):
