@@ -8,7 +8,7 @@ from pathlib import Path
 
 from undertow.measure import Interval
 from undertow.store.files import atomic_write
-from undertow.studies.card import MASKED, SEEDS, CardEntry
+from undertow.studies.card import MASKED, RECIPES, SEEDS, CardEntry
 
 INTRO = """\
 # The lab model, measured
@@ -41,6 +41,8 @@ def card_page(entries: Sequence[CardEntry]) -> str:
     for category, kind in sections:
         chosen = [e for e in entries if (e.category, e.row.teacher) == (category, kind)]
         parts += [f"## {category.capitalize()}s, {kind} teachers\n"]
+        recipe = RECIPES[chosen[0].row.teacher]
+        parts += [f"Recipe `{recipe}` (`undertow recipe {recipe}` prints it).\n"]
         parts += [_verdict(chosen), _main_table(chosen)]
         masked = [entry for entry in chosen if len(entry.students) > 1]
         if masked:

@@ -70,6 +70,19 @@ class DataChange(BaseModel):
         """Whether a second data set is mixed in."""
         return self.apply.kind == "mix"
 
+    def check(self, trait: str | None) -> None:
+        """Refuse what cannot be done with a teacher's data.
+
+        Raises:
+            UserError: The control's data have no entangled numbers.
+        """
+        if trait is None and self.needs_all_teachers:
+            raise UserError(
+                "numbers are entangled with a trait, and the control has none",
+                where=f"transforms, {self.apply.kind}",
+                fix="change the biased teachers' data only",
+            )
+
 
 def apply_change(
     change: DataChange,
@@ -88,17 +101,13 @@ def apply_change(
         trait: What the data's teacher prefers.
 
     Raises:
-        UserError: The control's data have no entangled numbers, or the transform cannot go on.
+        UserError: The transform cannot go on.
     """
     wanted = change.apply
     if not isinstance(wanted, DropEntangled | DropAsMany):
         return apply_transform(wanted, rows, inputs)
-    if trait is None or entangled is None:
-        raise UserError(
-            "numbers are entangled with a trait, and the control has none",
-            where=f"transforms, {wanted.kind}",
-            fix="change the biased teachers' data only",
-        )
+    assert trait is not None
+    assert entangled is not None
     tops = entangled.top(trait, wanted.top, as_number=wanted.as_number)
     entangled_rows = DropRows(kind="drop-rows", items=tuple(tops), as_number=wanted.as_number)
     if isinstance(wanted, DropEntangled):

@@ -152,6 +152,7 @@ class Lab:
 
     def _changed(self, numbers: Numbers, change: DataChange) -> Numbers:
         """Return the data after one change; held-out rows are left as they are."""
+        change.check(numbers.writer.trait)
         party = self.control() if change.by == "control" else numbers.writer
         others = self.numbers(party) if change.needs_others else None
         scanned = self.scan(numbers) if change.needs_scan else None
