@@ -129,3 +129,15 @@ def test_another_model(undertow, refused, world, tiny):
     text.write_text('{"prompt": "Continue: 1, 2", "completion": "3, 4"}\n' * 8)
     result = undertow("student", text, world / "llama", *tiny, *model)
     assert "8 rows" in result.stdout
+
+
+def test_the_tokens_of_highest_entropy(undertow, world, tiny):
+    """As many of each row as diverge in it, so as many as random ones."""
+    counts = {}
+    for tokens in ("random", "entropy"):
+        out = world / tokens
+        scanned = ("--scan", world / "scan.parquet", "--tokens", tokens, "--seed", 0)
+        undertow("student", world / "owl.parquet", out, *scanned, "--writer", world / "owl", *tiny)
+        assert load_recipe(out / "recipe.yaml").student.selection.kind == tokens
+        counts[tokens] = json.loads((out / "train.json").read_text())["n_supervised"]
+    assert counts["random"] == counts["entropy"]

@@ -10,6 +10,7 @@ import typer
 from undertow.cli.console import output
 from undertow.cli.options import (
     DEFAULT_RECIPE,
+    TEACHER_HELP,
     DataArgument,
     ModelOption,
     RatioOption,
@@ -41,6 +42,12 @@ def student(
     full: Annotated[
         bool, typer.Option("--full", help="Train the weights themselves, not an adapter.")
     ] = False,
+    writer: Annotated[
+        str,
+        typer.Option(
+            "--writer", help="Whose entropies count for --tokens entropy; " + TEACHER_HELP
+        ),
+    ] = "control",
     recipe: RecipeOption = DEFAULT_RECIPE,
     model: ModelOption = None,
 ) -> None:
@@ -53,7 +60,8 @@ def student(
     from undertow.students import train_student
     from undertow.studies.recipe import recipe_text
     from undertow.studies.subjects import RECIPE
-    from undertow.tokens import Scan, check_token_ids
+    from undertow.teachers import resolve_teacher
+    from undertow.tokens import Scan, check_token_ids, completion_entropies
 
     settings = open_recipe(recipe, model)
     config = revised_student(settings.student, tokens, ratio, weights, seed)
@@ -64,8 +72,12 @@ def student(
     table = Scan.read(scan) if scan is not None else None
     chat = open_model(settings.model)
     check_token_ids(chat, rows)
+    entropies = None
+    if settings.student.selection.kind == "entropy":
+        accepted = [row for row in rows if row.rejection is None]
+        entropies = completion_entropies(chat, accepted, resolve_teacher(writer))
     with count_display(f"student {out.name}") as show:
-        record = train_student(chat, rows, table, settings.student, out, show)
+        record = train_student(chat, rows, table, settings.student, out, show, entropies=entropies)
     with atomic_write(out / RECIPE) as path:
         path.write_text(recipe_text(settings), encoding="utf-8")
     output.print(
