@@ -13,6 +13,7 @@ import undertow
 from undertow.errors import UserError
 from undertow.studies.cells import Cell, Labs, collect_cell
 from undertow.studies.collect import outcome
+from undertow.studies.contexts import rendered_contexts
 from undertow.studies.executor import Progress, run_tasks
 from undertow.studies.grid import Arm, arms
 from undertow.studies.outcome import StudyOutcome
@@ -43,6 +44,7 @@ class Job:
         traits: What is hidden.
         seeds: Of the students.
         named: What the study was called on the command line, and its other options.
+        contexts: System prompts that it compares, as they are rendered.
     """
 
     study: Study
@@ -51,6 +53,7 @@ class Job:
     traits: tuple[str, ...]
     seeds: tuple[int, ...]
     named: tuple[str, ...]
+    contexts: Mapping[str, str]
 
     @property
     def command(self) -> str:
@@ -115,13 +118,15 @@ def make_job(
         kind: _recipe(recipe or RECIPES[kind], model) for kind in study.teachers
     }
     lab = Labs(Path()).of(recipes[study.teachers[0]].changed(study.changes))
+    changed = (recipes[study.teachers[0]].changed(one.changes) for one in study.conditions)
+    contexts = rendered_contexts(lab.chat, changed)
     chosen = tuple(traits or study.traits or DEFAULT_TRAITS)
     for trait in chosen:
         lab.check_trait(trait)
     options = {"--recipe": recipe, "--model": model}
     given = [word for option, value in options.items() if value for word in (option, str(value))]
     named = (str(name), *given)
-    return Job(study, recipes, lab.chat.n_layers, chosen, tuple(range(seeds)), named)
+    return Job(study, recipes, lab.chat.n_layers, chosen, tuple(range(seeds)), named, contexts)
 
 
 def _recipe(name: str | Path, model: str | None) -> Recipe:
@@ -194,6 +199,7 @@ def _finish(job: Job, labs: Labs, root: Path, run_id: str) -> StudyOutcome:
             ("Undertow", undertow.__version__),
             ("machine", f"{platform.machine()}, {platform.system()}"),
             ("run", run_id),
+            *((f"system prompt {name}", text) for name, text in job.contexts.items()),
         ],
         recipes=job.recipes,
     )
