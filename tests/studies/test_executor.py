@@ -6,9 +6,10 @@ import pytest
 
 from tiny_study import TINY
 from undertow.errors import UserError
-from undertow.studies.executor import TYPICAL_SECONDS, Progress, default_workers, run_tasks
+from undertow.studies.executor import Progress, default_workers, run_tasks
 from undertow.studies.plan import make_plan
 from undertow.studies.tasks import Task
+from undertow.studies.timing import typical_seconds
 
 TEACHER = Task("teacher", TINY, "owl", "finetuned")
 STUDENT = Task("student", TINY.with_tokens("only"), "owl", "finetuned", 0)
@@ -61,20 +62,30 @@ def test_a_mistake_in_a_worker_is_told_as_such(tmp_path):
 
 def test_the_time_left_follows_what_was_measured():
     progress = Progress({TEACHER, STUDENT}, workers=2)
-    expected = (TYPICAL_SECONDS["teacher"] + TYPICAL_SECONDS["student"]) / 2
-    assert progress.seconds_left() == expected
+    expected = (typical_seconds(TEACHER) + typical_seconds(STUDENT)) / 2
+    assert progress.seconds_left() == pytest.approx(expected)
     progress.waiting.discard(TEACHER)
     progress.finished[TEACHER] = 9.0
     other = Task("teacher", TINY, "cat", "finetuned")
     progress.waiting = {other}
-    assert progress.seconds_left() == 9.0 / 2
-    assert progress.share_done() == 0.5
+    assert progress.seconds_left() == pytest.approx(9.0 / 2)
+    assert progress.share_done() == pytest.approx(0.5)
 
 
 def test_what_the_store_held_says_nothing_of_the_time():
     progress = Progress({Task("teacher", TINY, "cat", "finetuned")}, workers=1)
     progress.finished[TEACHER] = 0.01
-    assert progress.seconds_left() == TYPICAL_SECONDS["teacher"]
+    assert progress.seconds_left() == typical_seconds(TEACHER)
+
+
+def test_a_larger_task_of_the_same_step_is_expected_to_take_longer():
+    larger = Task(
+        "student", STUDENT.recipe.changed({"student": {"rows": None}}), "owl", "finetuned"
+    )
+    progress = Progress({larger}, workers=1)
+    progress.finished[STUDENT] = 2 * typical_seconds(STUDENT)
+    assert progress.seconds_left() == pytest.approx(2 * typical_seconds(larger))
+    assert typical_seconds(larger) > typical_seconds(STUDENT)
 
 
 def test_nothing_to_do_is_done():

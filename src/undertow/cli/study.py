@@ -123,11 +123,19 @@ def paper(
     store: StoreOption = DEFAULT_STORE,
     workers: WorkersOption = None,
 ) -> None:
-    """Run every study of the paper; what two have in common is made once."""
-    from undertow.studies.study import shipped_studies
+    """Run every study of the paper; what two have in common is made once.
+
+    A study that names its own traits keeps them.
+    """
+    from undertow.studies.study import load_study, shipped_studies
 
     names = _words(studies) or shipped_studies()
-    _run("paper", _jobs(names, traits, seeds, recipe, model), budget, store, workers)
+    jobs = [
+        job
+        for name in names
+        for job in _jobs([name], "" if load_study(name).traits else traits, seeds, recipe, model)
+    ]
+    _run("paper", jobs, budget, store, workers)
 
 
 def results(

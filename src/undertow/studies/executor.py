@@ -21,17 +21,8 @@ import torch
 from undertow.errors import UserError
 from undertow.studies.lab import Lab
 from undertow.studies.recipe import Recipe
-from undertow.studies.tasks import Task, TaskStep
-
-TYPICAL_SECONDS: dict[TaskStep, float] = {
-    "base": 5.0,
-    "teacher": 8.0,
-    "numbers": 15.0,
-    "data": 5.0,
-    "scan": 15.0,
-    "student": 25.0,
-}
-"""Seconds of a step on one thread of a laptop; used for the time left until some are measured."""
+from undertow.studies.tasks import Task
+from undertow.studies.timing import typical_seconds
 
 
 @dataclass
@@ -51,7 +42,7 @@ class Progress:
     running: set[Task] = field(default_factory=set[Task])
 
     def seconds_left(self) -> float:
-        """Estimate the seconds left from the mean time of the finished tasks of each step."""
+        """Estimate the seconds left from how long the finished tasks of each step took."""
         return sum(self._expected(task) for task in self.waiting) / self.workers
 
     def share_done(self) -> float:
@@ -62,8 +53,12 @@ class Progress:
 
     def _expected(self, task: Task) -> float:
         # What the store already held takes no time and says nothing of the others.
-        spent = [s for t, s in self.finished.items() if t.step == task.step and s > 0.5]
-        return sum(spent) / len(spent) if spent else TYPICAL_SECONDS[task.step]
+        spent = [
+            seconds / typical_seconds(other)
+            for other, seconds in self.finished.items()
+            if other.step == task.step and seconds > 0.5
+        ]
+        return typical_seconds(task) * (sum(spent) / len(spent) if spent else 1.0)
 
 
 _worker: dict[Recipe, Lab] = {}

@@ -105,7 +105,7 @@ def make_job(
 
     Args:
         name: Of a study that ships, or a YAML file.
-        traits: What is hidden; those of the study, or else the default ones, where none is given.
+        traits: What is hidden; by default those that the study names, or else the default ones.
         seeds: Students per condition and trait: 0 and so on.
         recipe: Name or file of the recipe for all kinds of teachers; by default the lab's.
         model: Takes the place of the recipe's model.

@@ -19,7 +19,10 @@ UNMEASURED: dict[TaskStep, float] = {
     "scan": 0.004,
     "student": 0.007,
 }
-"""Seconds of one process per unit (`_units`), of the lab model on a laptop's core."""
+"""Seconds of one process per unit (`units`), of the lab model on a laptop's core."""
+
+FIXED = 1.0
+"""Seconds that any task takes, however small: loading, measuring, writing."""
 
 NEWEST = 30
 """Step records that are looked at, the newest ones: a store may hold thousands."""
@@ -37,10 +40,15 @@ class Timing:
 
     def seconds(self, tasks: Iterable[Task]) -> float:
         """Return the seconds that tasks take together, one after the other."""
-        return sum(self._unit[task.step] * _units(task.step, task.recipe) for task in tasks)
+        return sum(FIXED + self._unit[task.step] * units(task.step, task.recipe) for task in tasks)
 
 
-def _units(step: TaskStep, recipe: Recipe) -> float:
+def typical_seconds(task: Task) -> float:
+    """Return the seconds of a task of which nothing has been measured."""
+    return FIXED + UNMEASURED[task.step] * units(task.step, task.recipe)
+
+
+def units(step: TaskStep, recipe: Recipe) -> float:
     """Return what a step's time grows with: rows, times passes, times teachers."""
     rows = recipe.rows
     return {
