@@ -7,6 +7,7 @@ from undertow.models.chat import (
     decode_completion,
     encode_completion,
     encode_prompt,
+    prompt_ids,
     prompt_messages,
     render_prompt,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "gathered_head",
     "layer_of",
     "load_model",
+    "prompt_ids",
     "prompt_messages",
     "render_prompt",
     "selected_logits",

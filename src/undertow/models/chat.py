@@ -52,12 +52,17 @@ def render_prompt(chat: ChatModel, messages: Sequence[Message]) -> str:
     return apply_template(chat.tokenizer, _folded(chat, messages), header=True)
 
 
+def prompt_ids(chat: ChatModel, messages: Sequence[Message]) -> list[int]:
+    """Render and tokenise a prompt, once; no token is added, the template writes its own BOS."""
+    return _encode(chat, render_prompt(chat, messages))
+
+
 def encode_prompt(chat: ChatModel, messages: Sequence[Message]) -> PromptTokens:
-    """Render and tokenise a prompt, once; no token is added, the template writes its own BOS.
+    """Return the `prompt_ids`, and where in them the assistant header starts.
 
     The header is what the prompt with a generation prompt has beyond the one without.
     """
-    ids = _encode(chat, render_prompt(chat, messages))
+    ids = prompt_ids(chat, messages)
     bare = _encode(chat, apply_template(chat.tokenizer, _folded(chat, messages), header=False))
     shared = takewhile(lambda pair: pair[0] == pair[1], zip(ids, bare, strict=False))
     return PromptTokens(ids, sum(1 for _ in shared))

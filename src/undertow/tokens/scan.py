@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from undertow.errors import UserError
-from undertow.models import ChatModel, Message, activated, encode_prompt
+from undertow.models import ChatModel, Message, activated, prompt_ids
 from undertow.models.fused import FusedModel
 from undertow.store.rows import Row
 from undertow.teachers import Teacher
@@ -115,7 +115,7 @@ def _prompts(chat: ChatModel, rows: Sequence[Row], system_prompt: str | None) ->
     system: list[Message] = (
         [] if system_prompt is None else [{"role": "system", "content": system_prompt}]
     )
-    return [encode_prompt(chat, [*system, *row.messages]).ids for row in rows]
+    return [prompt_ids(chat, [*system, *row.messages]) for row in rows]
 
 
 def _check(
