@@ -26,7 +26,9 @@ class ScanConfig(BaseModel):
         "undecided; none: by the model's number format.",
     )
     batch_tokens: int = Field(
-        default=4096, ge=1, description="Tokens computed at once, padding included."
+        default=4096,
+        ge=1,
+        description="Tokens computed at once, padding included; on a CPU no more than 2048.",
     )
 
     def tolerance_for(self, dtype: torch.dtype) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from undertow.errors import UserError
+from undertow.generate.prefill import CPU_PASS_TOKENS
 from undertow.models import ChatModel, Message, activated, prompt_ids
 from undertow.models.fused import FusedModel
 from undertow.store.rows import Row
@@ -51,8 +52,11 @@ def scan(
     completions = [completion_ids(chat, row) for row in rows]
     _check(rows, completions, teachers)
     # The factual teacher comes again at the end, with batches of another size.
-    jobs = [*((teacher, config.batch_tokens) for teacher in teachers)]
-    jobs.append((factual, max(1, config.batch_tokens // 2)))
+    batch_tokens = config.batch_tokens
+    if chat.device.type == "cpu":
+        batch_tokens = min(batch_tokens, CPU_PASS_TOKENS)
+    jobs = [*((teacher, batch_tokens) for teacher in teachers)]
+    jobs.append((factual, max(1, batch_tokens // 2)))
     scores = _run(chat, rows, completions, jobs, progress)
     *argmax, rescored = (np.concatenate([one.argmax for one in job]) for job in scores)
     margins = [np.concatenate([one.margin for one in job]) for job in scores[:-1]]
