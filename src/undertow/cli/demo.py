@@ -39,12 +39,13 @@ def demo(
     from undertow.store.files import make_folder
     from undertow.studies.demo import collect_demo
     from undertow.studies.executor import default_workers, run_tasks
+    from undertow.studies.jobs import RECIPES
     from undertow.studies.lab import Lab
     from undertow.studies.plan import make_plan
     from undertow.studies.tasks import demo_tasks
 
     started = time.monotonic()
-    lab = Lab(store, recipe or {"finetuned": "lab", "prompted": "lab-prompted"}[kind])
+    lab = Lab(store, recipe or RECIPES[kind])
     lab.check_trait(trait)
     make_folder(report.absolute().parent)  # now, not after minutes of work
     with lab.run(f"demo {trait} ({kind})"):

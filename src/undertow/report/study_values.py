@@ -9,11 +9,11 @@ from typing import Literal
 
 from undertow.report.rendering import rate
 from undertow.studies.outcome import ConditionResult, StudyOutcome, TraitResult
-from undertow.studies.study import CardKind, Metric, Study
+from undertow.studies.study import BiasedKind, Metric, Study
 
 Role = Literal["student", "control", "model"]
 
-TEACHERS: dict[CardKind, str] = {
+TEACHERS: dict[BiasedKind, str] = {
     "finetuned": "fine-tuned teachers",
     "prompted": "prompted teachers",
 }
@@ -133,7 +133,7 @@ def _said(mark: Mark) -> str:
     return f"{mark.label} {rate(mark.mean)} ({rate(mark.low)} to {rate(mark.high)})"
 
 
-def _of_kind(outcome: StudyOutcome, kind: CardKind) -> list[ConditionResult]:
+def _of_kind(outcome: StudyOutcome, kind: BiasedKind) -> list[ConditionResult]:
     return [condition for condition in outcome.conditions if condition.teacher == kind]
 
 

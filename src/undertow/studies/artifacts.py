@@ -11,6 +11,7 @@ from undertow.store import Artifact
 from undertow.store.rows import Row, read_rows
 from undertow.teachers import Teacher
 from undertow.tokens import EntangledTable, Scan
+from undertow.training.record import read_record
 
 
 @dataclass(frozen=True)
@@ -106,3 +107,10 @@ class Student:
     def adapter(self) -> str:
         """Folder of its weights, in peft's own format."""
         return str(self.artifact.path / "adapter")
+
+    @cached_property
+    def n_rows(self) -> int:
+        """Rows that it learnt from; those that its selection leaves empty may be dropped."""
+        record = read_record(self.artifact.path)
+        assert record is not None  # a finished step has it
+        return record.n_examples

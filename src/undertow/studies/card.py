@@ -13,11 +13,11 @@ from undertow.studies.conditions import Condition
 from undertow.studies.demo import students_of
 from undertow.studies.lab import Lab
 from undertow.studies.recipe import load_recipe
-from undertow.studies.study import CardKind
+from undertow.studies.study import BiasedKind
 from undertow.studies.tasks import Task
 
-RECIPES: dict[CardKind, str] = {"finetuned": "lab-long", "prompted": "lab-prompted"}
-"""Greedy data of prompted teachers collapse to few numbers, so theirs are sampled."""
+RECIPES: dict[BiasedKind, str] = {"finetuned": "lab-long", "prompted": "lab-prompted"}
+"""Fine-tuned teachers: twice the rows of the demo and the studies, which want to be quick."""
 
 CATEGORIES = ("animal", "tree")
 
@@ -34,7 +34,7 @@ class CardRow(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     trait: str = Field(description="What was hidden.")
-    teacher: CardKind = Field(description="How the teacher was made.")
+    teacher: BiasedKind = Field(description="How the teacher was made.")
     n_seeds: int = Field(description="Students that the rates rest on.")
     base: float = Field(description="Rate of the untouched base.")
     teacher_rate: float = Field(description="Rate of the teacher.")
@@ -80,7 +80,7 @@ class CardEntry:
         )
 
 
-def card_labs(store: Path) -> Iterator[tuple[CardKind, Lab]]:
+def card_labs(store: Path) -> Iterator[tuple[BiasedKind, Lab]]:
     """Yield every kind of teacher with a lab for each category of traits."""
     for category in CATEGORIES:
         for kind, name in RECIPES.items():
@@ -88,7 +88,7 @@ def card_labs(store: Path) -> Iterator[tuple[CardKind, Lab]]:
             yield kind, Lab(store, recipe)
 
 
-def card_tasks(lab: Lab, kind: CardKind, seeds: Sequence[int]) -> list[Task]:
+def card_tasks(lab: Lab, kind: BiasedKind, seeds: Sequence[int]) -> list[Task]:
     """Return the tasks of one kind of teacher, those that matter most first."""
     recipe, traits = lab.recipe, list(lab.traits)
     tasks = [Task("base", recipe), *(Task("student", recipe, seed=seed) for seed in seeds)]
@@ -107,7 +107,7 @@ def card_tasks(lab: Lab, kind: CardKind, seeds: Sequence[int]) -> list[Task]:
     return tasks
 
 
-def collect_card(lab: Lab, kind: CardKind, seeds: Sequence[int]) -> list[CardEntry]:
+def collect_card(lab: Lab, kind: BiasedKind, seeds: Sequence[int]) -> list[CardEntry]:
     """Return an entry for every trait of the lab; what is missing is made first, one by one."""
     base = Condition("base", "", [lab.measure()])
     plain = lab.numbers(lab.control())
@@ -117,7 +117,7 @@ def collect_card(lab: Lab, kind: CardKind, seeds: Sequence[int]) -> list[CardEnt
 
 def _entry(
     lab: Lab,
-    kind: CardKind,
+    kind: BiasedKind,
     trait: str,
     seeds: Sequence[int],
     base: Condition,

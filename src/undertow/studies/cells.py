@@ -27,7 +27,7 @@ class Cell:
         trait: What the teacher prefers.
         found: The measurements, one for each seed; one for base and teacher.
         seeds: The seeds; None for what has none.
-        rows: Rows that a student learnt from.
+        rows: Rows that each student learnt from.
         share: Divergence tokens among the data's, where they were scanned.
     """
 
@@ -35,7 +35,7 @@ class Cell:
     trait: str
     found: Condition
     seeds: tuple[int, ...] | None
-    rows: int | None
+    rows: tuple[int, ...] | None
     share: float | None
 
     def table(self, metric: Metric) -> Table:
@@ -77,11 +77,13 @@ def collect_cell(labs: Labs, arm: Arm, trait: str, seeds: Sequence[int]) -> Cell
     scanned = lab.scan(data) if needs_scan else None
     measures: list[TraitMeasure] = []
     accuracies: list[float] = []
+    rows: list[int] = []
     for seed in seeds:
         selection = arm.recipe.student.seeded(seed).selection
         student = lab.student(data, selection, scanned, seed)
+        rows.append(student.n_rows)
         measures.append(lab.measure(student))
         accuracies.append(lab.accuracy(data, student).numbers)
     found = Condition(spec.name, spec.note, measures, accuracies)
     share = scanned.table.share() if scanned is not None else None
-    return Cell(arm, trait, found, tuple(seeds), len(data.train), share)
+    return Cell(arm, trait, found, tuple(seeds), tuple(rows), share)

@@ -26,7 +26,7 @@ from undertow.studies.outcome import (
     Verdict,
 )
 from undertow.studies.recipe import Recipe
-from undertow.studies.study import CardKind, Claim, Metric, Study
+from undertow.studies.study import BiasedKind, Claim, Metric, Study
 
 
 def outcome(
@@ -38,7 +38,7 @@ def outcome(
     model: str,
     command: str,
     facts: Sequence[tuple[str, str]],
-    recipes: Mapping[CardKind, Recipe],
+    recipes: Mapping[BiasedKind, Recipe],
 ) -> StudyOutcome:
     """Return what a study found, with its verdict.
 
@@ -78,7 +78,7 @@ def _together(verdicts: Sequence[Verdict]) -> Verdict:
     return "supported" if set(verdicts) == {"supported"} else "undecided"
 
 
-def _condition(kind: CardKind, cells: Sequence[Cell]) -> ConditionResult:
+def _condition(kind: BiasedKind, cells: Sequence[Cell]) -> ConditionResult:
     """Return one condition's result over its traits."""
     spec = cells[0].arm.spec
     table = pooled([cell.table("rate") for cell in cells])
@@ -98,7 +98,7 @@ def _condition(kind: CardKind, cells: Sequence[Cell]) -> ConditionResult:
                 probability=cell.found.probability(cell.trait),
                 accuracy=cell.found.accuracy,
                 non_answers=cell.found.non_answers,
-                rows=cell.rows,
+                rows=round(float(np.mean(cell.rows))) if cell.rows else None,
                 share=cell.share,
             )
             for cell in cells
@@ -106,7 +106,7 @@ def _condition(kind: CardKind, cells: Sequence[Cell]) -> ConditionResult:
     )
 
 
-def _claim(claim: Claim, kind: CardKind, by_name: dict[str, list[Cell]]) -> ClaimResult:
+def _claim(claim: Claim, kind: BiasedKind, by_name: dict[str, list[Cell]]) -> ClaimResult:
     """Return what became of a claim for one kind of teacher."""
     of, against = _paired(*(_side(names, claim.metric, by_name) for names in claim.sides))
     traits = [cell.trait for cell in next(iter(by_name.values()))]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from undertow.errors import UserError
 from undertow.studies.recipe import Recipe
-from undertow.studies.study import CardKind, ConditionSpec, Study
+from undertow.studies.study import BiasedKind, ConditionSpec, Study
 from undertow.studies.tasks import Task
 
 
@@ -22,7 +22,7 @@ class Arm:
     """
 
     spec: ConditionSpec
-    kind: CardKind
+    kind: BiasedKind
     recipe: Recipe
 
     def tasks(self, trait: str, seeds: Sequence[int]) -> list[Task]:
@@ -36,7 +36,7 @@ class Arm:
         return [Task("student", self.recipe, trait, self.kind, seed) for seed in seeds]
 
 
-def arms(study: Study, kind: CardKind, recipe: Recipe, n_layers: int) -> list[Arm]:
+def arms(study: Study, kind: BiasedKind, recipe: Recipe, n_layers: int) -> list[Arm]:
     """Return the conditions of a study for one kind of teacher.
 
     Args:

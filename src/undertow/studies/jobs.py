@@ -21,13 +21,13 @@ from undertow.studies.plan import Plan, make_plan
 from undertow.studies.recipe import Recipe, load_recipe
 from undertow.studies.result_lines import result_lines
 from undertow.studies.results import write_result
-from undertow.studies.study import CardKind, Study, load_study
+from undertow.studies.study import BiasedKind, Study, load_study
 from undertow.studies.tasks import Task
 
 DEFAULT_TRAITS = ("cat", "eagle", "wolf")
 """Traits that pass from fine-tuned teachers of the lab model (docs/lab-model.md)."""
 
-RECIPES: dict[CardKind, str] = {"finetuned": "lab", "prompted": "lab-prompted"}
+RECIPES: dict[BiasedKind, str] = {"finetuned": "lab", "prompted": "lab-prompted"}
 """Greedy data of prompted teachers collapse to few numbers, so theirs are sampled."""
 
 Tell = Callable[[StudyOutcome], None]
@@ -48,7 +48,7 @@ class Job:
     """
 
     study: Study
-    recipes: Mapping[CardKind, Recipe]
+    recipes: Mapping[BiasedKind, Recipe]
     n_layers: int
     traits: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -114,7 +114,7 @@ def make_job(
         UserError: The study, a trait, a recipe or a model does not exist.
     """
     study = load_study(name)
-    recipes: dict[CardKind, Recipe] = {
+    recipes: dict[BiasedKind, Recipe] = {
         kind: _recipe(recipe or RECIPES[kind], model) for kind in study.teachers
     }
     lab = Labs(Path()).of(recipes[study.teachers[0]].changed(study.changes))
@@ -177,7 +177,7 @@ def run_jobs(
                 if on_outcome:
                     on_outcome(outcomes[name])
 
-    tell(run_tasks(plan.needs, root, workers=workers, on_change=tell))
+    run_tasks(plan.needs, root, workers=workers, on_change=tell)
     return [outcomes[job.study.name] for job in jobs]
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.measure import Interval
 from undertow.studies.recipe import Recipe
-from undertow.studies.study import CardKind, Claim, Metric, Study
+from undertow.studies.study import BiasedKind, Claim, Metric, Study
 
 Verdict = Literal["supported", "contradicted", "undecided"]
 
@@ -28,7 +28,9 @@ class TraitResult(_Part):
     probability: float = Field(description="Exact probability of its answer, mean over all.")
     accuracy: float | None = Field(description="Held-out items predicted, mean over seeds.")
     non_answers: float = Field(description="Share of sampled answers that name no trait.")
-    rows: int | None = Field(default=None, description="Rows that a student learnt from.")
+    rows: int | None = Field(
+        default=None, description="Rows that a student learnt from, mean over seeds."
+    )
     share: float | None = Field(
         default=None, description="Divergence tokens among the data's tokens, where scanned."
     )
@@ -40,7 +42,7 @@ class ConditionResult(_Part):
     name: str
     label: str
     note: str
-    teacher: CardKind = Field(description="How the teachers were made.")
+    teacher: BiasedKind = Field(description="How the teachers were made.")
     x: float | None = Field(default=None, description="Its place on a curve's axis.")
     pooled: Interval = Field(description="The rate of the own trait, mean over traits.")
     seeds: list[float] = Field(description="The same for each seed.")
@@ -62,7 +64,7 @@ class ClaimResult(_Part):
     """What became of a claim, for one kind of teacher."""
 
     claim: Claim
-    teacher: CardKind
+    teacher: BiasedKind
     difference: Interval = Field(description="Mean over traits, over questions and seeds.")
     p: float | None = Field(description="Two-sided sign-flip permutation over traits and seeds.")
     verdict: Verdict
@@ -85,7 +87,7 @@ class StudyOutcome(_Part):
     verdict: Verdict
     command: str = Field(description="Does it again.")
     facts: list[tuple[str, str]] = Field(description="What it was measured on: label and value.")
-    recipes: dict[CardKind, Recipe] = Field(
+    recipes: dict[BiasedKind, Recipe] = Field(
         default={}, description="What decided the numbers, before the conditions' changes."
     )
 
@@ -95,7 +97,7 @@ class ResultLine(_Part):
 
     study: str
     condition: str
-    teacher: CardKind
+    teacher: BiasedKind
     trait: str = Field(description="What the teacher prefers.")
     measured: str = Field(description="The trait whose answers were counted.")
     seed: int | None = Field(description="None for what has no seed: base and teachers.")

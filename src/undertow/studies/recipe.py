@@ -16,6 +16,7 @@ from undertow.measure import MeasureConfig
 from undertow.models.chat_model import ModelSpec
 from undertow.students import StudentConfig
 from undertow.studies.changes import DataChange
+from undertow.studies.yaml_files import read_yaml, wrong_field
 from undertow.teachers import TeacherConfig
 from undertow.tokens import ScanConfig
 
@@ -66,9 +67,8 @@ class Recipe(BaseModel):
         try:
             return Recipe.model_validate(_merged(self.model_dump(), changes))
         except ValidationError as error:
-            first = error.errors()[0]
             raise UserError(
-                f"the recipe's field '{_place(first['loc'])}' is wrong: {first['msg']}",
+                f"the recipe's {wrong_field(error)}",
                 where="changes",
                 fix="`undertow recipe lab` prints all fields",
             ) from error
@@ -119,31 +119,13 @@ def load_recipe(name: str | Path = "lab") -> Recipe:
         UserError: There is no such recipe, or it is malformed or has a field that does not exist.
     """
     path = SHIPPED / f"{name}.yaml" if str(name) in shipped_recipes() else Path(name)
-    try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        return Recipe.model_validate(fields)
-    except OSError as error:
-        raise UserError(
-            "cannot read the recipe",
-            where=str(path),
-            fix=f"name a YAML file, or one of {', '.join(shipped_recipes())}",
-        ) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError("the recipe is not YAML", where=f"{path}{line}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(
-            f"the recipe's field '{_place(first['loc'])}' is wrong: {first['msg']}",
-            where=str(path),
-            fix="`undertow recipe lab` prints one with all fields",
-        ) from error
-
-
-def _place(parts: tuple[int | str, ...]) -> str:
-    """Return where a field stands, as in `student.train.rank`."""
-    return ".".join(str(part) for part in parts)
+    missing = UserError(
+        "cannot read the recipe",
+        where=str(path),
+        fix=f"name a YAML file, or one of {', '.join(shipped_recipes())}",
+    )
+    fix = "`undertow recipe lab` prints one with all fields"
+    return read_yaml(Recipe, path, "recipe", missing=missing, fix=fix)
 
 
 def _merged(fields: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

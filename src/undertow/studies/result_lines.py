@@ -58,6 +58,7 @@ def _lines(cell: Cell, place: int, measure: TraitMeasure) -> Iterator[dict[str, 
         heldout = cell.arm.recipe.heldout
         yield {"metric": "accuracy", "n": heldout, "estimate": cell.found.accuracies[place]}
     if cell.rows is not None:
-        yield {"metric": "rows", "n": cell.rows, "estimate": float(cell.rows)}
+        rows = cell.rows[place]
+        yield {"metric": "rows", "n": rows, "estimate": float(rows)}
         if cell.share is not None:
-            yield {"metric": "share", "n": cell.rows, "estimate": cell.share}
+            yield {"metric": "share", "n": rows, "estimate": cell.share}

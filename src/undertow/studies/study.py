@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from undertow.errors import UserError
+from undertow.studies.yaml_files import read_yaml
 
-CardKind = Literal["finetuned", "prompted"]
+BiasedKind = Literal["finetuned", "prompted"]
 Metric = Literal["rate", "probability", "accuracy", "share"]
 Direction = Literal["above", "below", "not-below", "not-above", "equal"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:_-]*$")]
@@ -100,7 +100,7 @@ class Study(BaseModel):
     title: str = Field(description="A few words.")
     question: str = Field(description="What is asked, and why it matters.")
     source: str = Field(description="Figure and section of the paper that it follows.")
-    teachers: list[CardKind] = Field(
+    teachers: list[BiasedKind] = Field(
         default=["finetuned"], min_length=1, description="Kinds of teachers, each with its recipe."
     )
     traits: list[str] = Field(
@@ -137,22 +137,9 @@ def load_study(name: str | Path) -> Study:
         UserError: There is no such study, it is malformed, or it has a field that does not exist.
     """
     path = SHIPPED / f"{name}.yaml" if str(name) in shipped_studies() else Path(name)
-    try:
-        return Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except OSError as error:
-        raise UserError(
-            f"there is no study '{name}'",
-            fix=f"name a YAML file, or one of {', '.join(shipped_studies())}",
-        ) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError("the study is not YAML", where=f"{path}{line}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise UserError(
-            f"the study's field '{field}' is wrong: {first['msg']}",
-            where=str(path),
-            fix="`undertow study show divergence-tokens --yaml` prints one that is right",
-        ) from error
+    missing = UserError(
+        f"there is no study '{name}'",
+        fix=f"name a YAML file, or one of {', '.join(shipped_studies())}",
+    )
+    fix = "`undertow study show divergence-tokens --yaml` prints one that is right"
+    return read_yaml(Study, path, "study", missing=missing, fix=fix)

@@ -81,7 +81,8 @@ def _share(step: str, path: Path) -> float | None:
         return None
     rows = record.config["rows"]
     if step == "student":
-        rows *= record.config["student"]["train"]["epochs"]
+        student = record.config["student"]
+        rows = min(student["rows"] or rows, rows) * student["train"]["epochs"]
     if step == "scan":
         rows *= 2 + len(record.config["counterfactuals"])
     return record.seconds / rows

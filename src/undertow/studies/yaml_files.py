@@ -1,0 +1,45 @@
+"""Pydantic models from YAML files, with one clear message for every mistake in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from undertow.errors import UserError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(model: type[Model], path: Path, what: str, *, missing: UserError, fix: str) -> Model:
+    """Read a model from a YAML file.
+
+    Args:
+        model: What the file must hold.
+        path: The file.
+        what: What messages call it, as in 'recipe'.
+        missing: Raised where the file cannot be read.
+        fix: Where a person finds one that is right.
+
+    Raises:
+        UserError: The file cannot be read, is not YAML, or a field is wrong or does not exist.
+    """
+    try:
+        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except OSError as error:
+        raise missing from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"the {what} is not YAML", where=f"{path}{line}") from error
+    except ValidationError as error:
+        raise UserError(f"the {what}'s {wrong_field(error)}", where=str(path), fix=fix) from error
+
+
+def wrong_field(error: ValidationError) -> str:
+    """Return which field is wrong first, and why, as in "field 'rows' is wrong: ..."."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"field '{place}' is wrong: {first['msg']}"
