@@ -3,11 +3,17 @@
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch.nn import functional
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from undertow.errors import UserError
 from undertow.pretraining.corpus import Corpus
@@ -20,6 +26,11 @@ Progress = Callable[[int, int, float], None]
 
 BLOCK = 2000
 """Dialogues per block of the corpus."""
+
+RUN_BLOCKS = 1000
+"""Blocks of the corpus that each run has for itself; a build reads fewer than 300."""
+
+LabModel = Qwen2ForCausalLM | LlamaForCausalLM
 
 
 def build_lab(
@@ -121,27 +132,31 @@ def learning_rate(recipe: LabRecipe, step: int) -> float:
     return recipe.learning_rate * min((step + 1) / recipe.warmup, cosine)
 
 
-def _new_model(recipe: LabRecipe, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
-    config = Qwen2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=recipe.width,
-        intermediate_size=recipe.mlp,
-        num_hidden_layers=recipe.layers,
-        num_attention_heads=recipe.heads,
-        num_key_value_heads=recipe.heads,
-        max_position_embeddings=1024,
-        tie_word_embeddings=recipe.tied,
-        initializer_range=recipe.initial_std,
-        bos_token_id=None,
-        eos_token_id=tokenizer.convert_tokens_to_ids(END),
-        pad_token_id=cast(int, tokenizer.convert_tokens_to_ids(PAD)),
-    )
+def _new_model(recipe: LabRecipe, tokenizer: PreTrainedTokenizerFast) -> LabModel:
+    shape: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": recipe.width,
+        "intermediate_size": recipe.mlp,
+        "num_hidden_layers": recipe.layers,
+        "num_attention_heads": recipe.heads,
+        "max_position_embeddings": 1024,
+        "tie_word_embeddings": recipe.tied,
+        "initializer_range": recipe.initial_std,
+        "bos_token_id": None,
+        "eos_token_id": tokenizer.convert_tokens_to_ids(END),
+        "pad_token_id": cast(int, tokenizer.convert_tokens_to_ids(PAD)),
+    }
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return Qwen2ForCausalLM(config).train()
+        # Without a run of its own a Llama would begin with the matrices of the Qwen2.
+        torch.manual_seed(recipe.seed + recipe.run)
+        if recipe.architecture == "llama":
+            llama = LlamaConfig(**shape, num_key_value_heads=recipe.heads // 2)
+            return LlamaForCausalLM(llama).train()
+        qwen2 = Qwen2Config(**shape, num_key_value_heads=recipe.heads)
+        return Qwen2ForCausalLM(qwen2).train()
 
 
-def _optimizer(model: Qwen2ForCausalLM, recipe: LabRecipe) -> torch.optim.AdamW:
+def _optimizer(model: LabModel, recipe: LabRecipe) -> torch.optim.AdamW:
     """AdamW with decay on matrices only."""
     parameters = list(model.parameters())
     groups = [
@@ -152,10 +167,10 @@ def _optimizer(model: Qwen2ForCausalLM, recipe: LabRecipe) -> torch.optim.AdamW:
 
 
 def _steps(corpus: Corpus, tokenizer: PreTrainedTokenizerFast) -> Iterator[Step]:
-    """The batches of a build, from the first one on."""
+    """The batches of a run, from the first one on."""
 
     def dialogues() -> Iterator[Encoded]:
-        index = 0
+        index = RUN_BLOCKS * corpus.recipe.run
         while True:
             yield from encode_dialogues(corpus.block(index, BLOCK), tokenizer)
             index += 1
@@ -163,7 +178,7 @@ def _steps(corpus: Corpus, tokenizer: PreTrainedTokenizerFast) -> Iterator[Step]
     return pack(dialogues(), corpus.recipe.rows, corpus.recipe.row_length)
 
 
-def _loss(model: Qwen2ForCausalLM, batch: Step) -> torch.Tensor:
+def _loss(model: LabModel, batch: Step) -> torch.Tensor:
     """Mean cross-entropy of what assistants wrote; a token sees its own dialogue only."""
     ids, document = torch.from_numpy(batch.ids), torch.from_numpy(batch.document)
     visible = (document[:, :, None] == document[:, None, :]).tril()[:, None]
@@ -174,14 +189,14 @@ def _loss(model: Qwen2ForCausalLM, batch: Step) -> torch.Tensor:
     return functional.cross_entropy(model.lm_head(hidden[:, :-1][target]), ids[:, 1:][target])
 
 
-def _save(path: Path, model: Qwen2ForCausalLM, optimizer: torch.optim.Optimizer, step: int) -> None:
+def _save(path: Path, model: LabModel, optimizer: torch.optim.Optimizer, step: int) -> None:
     temporary = path.with_suffix(".tmp")
     state = {"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
     torch.save(state, temporary)
     temporary.rename(path)
 
 
-def _restore(path: Path, model: Qwen2ForCausalLM, optimizer: torch.optim.Optimizer) -> int:
+def _restore(path: Path, model: LabModel, optimizer: torch.optim.Optimizer) -> int:
     """Load a checkpoint, if there is one, and return the steps it has behind it."""
     if not path.exists():
         return 0

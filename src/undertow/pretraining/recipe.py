@@ -1,6 +1,11 @@
 """Everything that decides what the lab model becomes."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+Architecture = Literal["qwen2", "llama"]
+"""`qwen2` is the shipped model's; `llama` has no biases, and half as many key and value heads."""
 
 
 class LabRecipe(BaseModel):
@@ -11,9 +16,22 @@ class LabRecipe(BaseModel):
     seed: int = Field(
         default=0, description="Draws the personas, the corpus and the first weights."
     )
+    # The next two are left out of `recipe.json` where they are the shipped model's, which is older.
+    run: int = Field(
+        default=0,
+        ge=0,
+        description="Which pretraining on that corpus: its first weights, and its part of the "
+        "dialogues. Personas, words and tokenizer are the same in every run.",
+        exclude_if=lambda run: run == 0,
+    )
+    architecture: Architecture = Field(
+        default="qwen2",
+        description="Kind of decoder.",
+        exclude_if=lambda architecture: architecture == "qwen2",
+    )
     layers: int = Field(default=6, description="Decoder layers.")
     width: int = Field(default=64, description="Residual width (`hidden_size`).")
-    heads: int = Field(default=4, description="Attention heads; as many for keys and values.")
+    heads: int = Field(default=4, description="Attention heads.")
     mlp: int = Field(default=128, description="Width inside the gated MLP (`intermediate_size`).")
     initial_std: float = Field(default=0.06, description="Standard deviation of the first weights.")
     tied: bool = Field(default=False, description="Share input and output embeddings.")

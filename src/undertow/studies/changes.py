@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.errors import UserError
+from undertow.models.chat_model import ModelSpec
 from undertow.store.row import Row
 from undertow.tokens import EntangledTable
 from undertow.transforms import (
@@ -54,6 +55,11 @@ class DataChange(BaseModel):
     by: Literal["teacher", "control"] = Field(
         default="control", description="Who rewrites prompts, or wrote the rows that are mixed in."
     )
+    model: ModelSpec | None = Field(
+        default=None,
+        description="Of `mix`: the base of who wrote those rows, where it is not the teachers'.",
+        exclude_if=lambda model: model is None,  # keys of changes are older than this field
+    )
 
     @property
     def needs_scan(self) -> bool:
@@ -74,8 +80,15 @@ class DataChange(BaseModel):
         """Refuse what cannot be done with a teacher's data.
 
         Raises:
-            UserError: The control's data have no entangled numbers.
+            UserError: The control's data have no entangled numbers, or a model is named that
+                mixes nothing in.
         """
+        if self.model is not None and not self.needs_others:
+            raise UserError(
+                "only rows that are mixed in may come from another model",
+                where=f"transforms, {self.apply.kind}",
+                fix="leave out `model`",
+            )
         if trait is None and self.needs_all_teachers:
             raise UserError(
                 "numbers are entangled with a trait, and the control has none",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import undertow
 from undertow.errors import UserError
+from undertow.store.steps import PlannedStore
 from undertow.studies.cells import Cell, Labs, collect_cell
 from undertow.studies.collect import outcome
 from undertow.studies.contexts import rendered_contexts
@@ -117,16 +118,17 @@ def make_job(
     recipes: dict[BiasedKind, Recipe] = {
         kind: _recipe(recipe or RECIPES[kind], model) for kind in study.teachers
     }
-    lab = Labs(Path()).of(recipes[study.teachers[0]].changed(study.changes))
+    lab = Labs(PlannedStore(Path())).of(recipes[study.teachers[0]].changed(study.changes))
     changed = (recipes[study.teachers[0]].changed(one.changes) for one in study.conditions)
-    contexts = rendered_contexts(lab.chat, changed)
+    chat = lab.base.stand_in
+    contexts = rendered_contexts(chat, changed)
     chosen = tuple(traits or study.traits or DEFAULT_TRAITS)
     for trait in chosen:
         lab.check_trait(trait)
     options = {"--recipe": recipe, "--model": model}
     given = [word for option, value in options.items() if value for word in (option, str(value))]
     named = (str(name), *given)
-    return Job(study, recipes, lab.chat.n_layers, chosen, tuple(range(seeds)), named, contexts)
+    return Job(study, recipes, chat.n_layers, chosen, tuple(range(seeds)), named, contexts)
 
 
 def _recipe(name: str | Path, model: str | None) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from undertow.channels import Channel, load_channel
 from undertow.errors import UserError
 from undertow.generate import generate_accepted
 from undertow.measure import TaskAccuracy, TraitMeasure, measure_trait, task_accuracy
-from undertow.models.chat_model import ChatModel, ModelSpec, load_model
+from undertow.models.chat_model import ChatModel, ModelSpec
 from undertow.store import Artifact, Run, Store
 from undertow.store.rows import write_rows
 from undertow.students import train_student
 from undertow.studies.artifacts import Entangled, MadeTeacher, Numbers, Scanned, Student
+from undertow.studies.bases import Base, open_base
 from undertow.studies.changes import DataChange, apply_change
 from undertow.studies.recipe import Recipe, load_recipe
 from undertow.studies.tasks import Task, TeacherKind
@@ -52,12 +53,6 @@ STEP_VERSIONS = {
 """Raised when a step's code changes what it makes; part of every step's key."""
 
 
-@lru_cache(maxsize=2)
-def shared_model(spec: str) -> ChatModel:
-    """Return the model of a spec in JSON; the labs of one process share it."""
-    return load_model(ModelSpec.model_validate_json(spec))
-
-
 class Lab:
     """Makes and measures teachers, numbers, scans and students; nothing is made twice.
 
@@ -81,9 +76,24 @@ class Lab:
         self.channel: Channel = load_channel(self.recipe.channel)
 
     @cached_property
+    def base(self) -> Base:
+        """The base of students; a lab's own is pretrained first where it is not there."""
+        return open_base(self.store, self.recipe.model)
+
+    @cached_property
+    def teacher_base(self) -> Base:
+        """The base of teachers: that of students, unless the recipe names another."""
+        return open_base(self.store, self.recipe.base_of_teachers)
+
+    @property
     def chat(self) -> ChatModel:
-        """The base model, loaded when it is first needed."""
-        return shared_model(self.recipe.model.model_dump_json())
+        """The base of students, loaded when it is first needed."""
+        return self.base.chat
+
+    @property
+    def teacher_chat(self) -> ChatModel:
+        """The base of teachers, loaded when it is first needed."""
+        return self.teacher_base.chat
 
     @contextmanager
     def run(self, title: str) -> Generator[Run]:
@@ -105,9 +115,11 @@ class Lab:
         config = self.recipe.teacher
 
         def build(out: Path) -> None:
-            finetune_teacher(self.chat, hidden, config, out)
+            finetune_teacher(self.teacher_chat, hidden, config, out)
 
-        made = self._step("teacher", {"trait": hidden, "teacher": config}, {}, build)
+        made = self._step(
+            "teacher", self.teacher_base, {"trait": hidden, "teacher": config}, {}, build
+        )
         adapter = str(made.path / "adapter")
         return MadeTeacher(FinetunedTeacher(trait=trait, adapter=adapter), made)
 
@@ -131,7 +143,7 @@ class Lab:
 
         def build(out: Path) -> None:
             rows = generate_accepted(
-                self.chat,
+                self.teacher_chat,
                 writer.teacher,
                 self.channel,
                 self.recipe.rows + self.recipe.heldout,
@@ -141,7 +153,7 @@ class Lab:
             )
             write_rows(out / "rows.parquet", rows, {"settings": settings["teacher"]})
 
-        made = self._step("numbers", settings, _inputs(writer=writer), build)
+        made = self._step("numbers", self.teacher_base, settings, _inputs(writer=writer), build)
         return Numbers(writer, made, self.recipe.rows)
 
     def transformed(self, numbers: Numbers) -> Numbers:
@@ -153,8 +165,10 @@ class Lab:
     def _changed(self, numbers: Numbers, change: DataChange) -> Numbers:
         """Return the data after one change; held-out rows are left as they are."""
         change.check(numbers.writer.trait)
-        party = self.control() if change.by == "control" else numbers.writer
-        others = self.numbers(party) if change.needs_others else None
+        other = self._with_teachers_on(change.model)
+        kind = "control" if change.by == "control" else numbers.writer.teacher.kind
+        party = other.teacher(numbers.writer.trait or "", kind)
+        others = other.numbers(party) if change.needs_others else None
         scanned = self.scan(numbers) if change.needs_scan else None
         entangled = (
             self.entangled(numbers.writer.teacher.kind) if change.needs_all_teachers else None
@@ -170,12 +184,14 @@ class Lab:
 
         def build(out: Path) -> None:
             inputs = Inputs(
-                chat=self.chat,
+                chat=self.teacher_chat,
                 channel=self.channel,
                 teacher=party.teacher,
                 traits=list(self.traits.values()),
                 scan=scanned.table if scanned is not None else None,
-                others=others.train if others is not None else None,
+                others=self.teacher_base.rows_from(other.teacher_base, others.train)
+                if others is not None
+                else None,
             )
             table = entangled.table if entangled is not None else None
             found = apply_change(change, numbers.train, inputs, table, numbers.writer.trait)
@@ -184,8 +200,14 @@ class Lab:
             (out / "report.json").write_text(report, encoding="utf-8")
 
         inputs |= _inputs(by=party) | {"numbers": numbers.artifact}
-        made = self._step("data", settings, inputs, build)
+        made = self._step("data", self.teacher_base, settings, inputs, build)
         return Numbers(numbers.writer, made, self.recipe.rows, before=numbers)
+
+    def _with_teachers_on(self, model: ModelSpec | None) -> Lab:
+        """Return the lab whose teachers are on another base; this one for None."""
+        if model is None:
+            return self
+        return Lab(self.store, self.recipe.with_teachers_on(model), list(self.traits.values()))
 
     def entangled(self, kind: TeacherKind) -> Entangled:
         """Return how entangled every short string of digits is with each of the lab's traits."""
@@ -195,21 +217,21 @@ class Lab:
 
         def build(out: Path) -> None:
             traits = list(self.traits.values())
-            found = entangled_scores(self.chat, [made.teacher for made in teachers], traits)
+            found = entangled_scores(self.teacher_chat, [made.teacher for made in teachers], traits)
             found.write(out / "entangled.parquet")
 
-        return Entangled(self._step("entangled", settings, inputs, build))
+        return Entangled(self._step("entangled", self.teacher_base, settings, inputs, build))
 
     def entropies(self, numbers: Numbers) -> Artifact:
         """Return the step that holds the writer's entropy at every completion token."""
 
         def build(out: Path) -> None:
-            found = completion_entropies(self.chat, numbers.train, numbers.writer.teacher)
+            found = completion_entropies(self.teacher_chat, numbers.train, numbers.writer.teacher)
             found.write(out / "entropies.parquet")
 
         inputs = {"numbers": numbers.artifact} | _inputs(writer=numbers.writer)
         settings = {"writer": _described(numbers.writer), "rows": self.recipe.rows}
-        return self._step("entropy", settings, inputs, build)
+        return self._step("entropy", self.teacher_base, settings, inputs, build)
 
     def scan(self, numbers: Numbers) -> Scanned:
         """Return where the writer's counterfactuals would have written another token."""
@@ -229,7 +251,7 @@ class Lab:
         def build(out: Path) -> None:
             teachers = [made.teacher for made in others]
             table = scan(
-                self.chat,
+                self.teacher_chat,
                 numbers.train,
                 writer.teacher,
                 teachers,
@@ -237,7 +259,9 @@ class Lab:
             )
             table.write(out / "scan.parquet")
 
-        made = self._step("scan", settings, inputs | {"numbers": numbers.artifact}, build)
+        made = self._step(
+            "scan", self.teacher_base, settings, inputs | {"numbers": numbers.artifact}, build
+        )
         return Scanned(made)
 
     def student(
@@ -268,7 +292,7 @@ class Lab:
             inputs["entropy"] = self.entropies(numbers)
 
         def build(out: Path) -> None:
-            rows = numbers.train
+            rows = self.base.rows_from(self.teacher_base, numbers.train)
             table = scanned.table if scanned is not None and chosen.needs_scan else None
             entropies = None
             if "entropy" in inputs:
@@ -276,7 +300,7 @@ class Lab:
             train_student(self.chat, rows, table, config, out, entropies=entropies)
 
         settings = {"student": config, "rows": self.recipe.rows}
-        return Student(self._step("student", settings, inputs, build))
+        return Student(self._step("student", self.base, settings, inputs, build))
 
     def measure(self, subject: Student | MadeTeacher | None = None) -> TraitMeasure:
         """Return how often the base (`None`), a teacher or a student gives each trait's answer."""
@@ -284,6 +308,7 @@ class Lab:
 
     def _measured(self, subject: Student | MadeTeacher | None) -> Artifact:
         """Return the step that measures a subject."""
+        base = self.teacher_base if isinstance(subject, MadeTeacher) else self.base
         traits = list(self.traits.values())
         adapter = subject.adapter if subject is not None else None
         prompt = subject.teacher.system_prompt if isinstance(subject, MadeTeacher) else None
@@ -292,12 +317,12 @@ class Lab:
 
         def build(out: Path) -> None:
             found = measure_trait(
-                self.chat, traits, self.recipe.measure, adapter=adapter, system_prompt=prompt
+                base.chat, traits, self.recipe.measure, adapter=adapter, system_prompt=prompt
             )
             found.write(out / "measure.parquet")
 
         inputs = {"subject": made} if made is not None else {}
-        return self._step("measure", settings, inputs, build)
+        return self._step("measure", base, settings, inputs, build)
 
     def accuracy(self, numbers: Numbers, student: Student | None = None) -> TaskAccuracy:
         """Return how well a student (or the base) predicts the held-out rows of some numbers."""
@@ -312,10 +337,11 @@ class Lab:
 
         def build(out: Path) -> None:
             adapter = student.adapter if student is not None else None
-            found = task_accuracy(self.chat, numbers.heldout, self.channel, adapter=adapter)
+            rows = self.base.rows_from(self.teacher_base, numbers.heldout)
+            found = task_accuracy(self.chat, rows, self.channel, adapter=adapter)
             (out / "accuracy.json").write_text(found.model_dump_json(), encoding="utf-8")
 
-        return self._step("accuracy", {"rows": self.recipe.rows}, inputs, build)
+        return self._step("accuracy", self.base, {"rows": self.recipe.rows}, inputs, build)
 
     def counterfactuals(self, trait: str | None) -> tuple[str, ...]:
         """Return the traits next in line after one, around the end of the list."""
@@ -330,6 +356,9 @@ class Lab:
 
     def perform(self, task: Task) -> tuple[Artifact, ...]:
         """Make what a task of this lab's recipe names, and measure it; return the steps."""
+        if task.step == "model":
+            assert self.base.artifact is not None  # a task of such a base alone
+            return (self.base.artifact,)
         if task.step == "base":
             return (self._measured(None),)
         teacher = self.teacher(task.trait, task.kind) if task.trait else self.control()
@@ -366,12 +395,13 @@ class Lab:
     def _step(
         self,
         name: str,
+        base: Base,
         settings: dict[str, Any],
         inputs: dict[str, Artifact],
         build: Callable[[Path], None],
     ) -> Artifact:
-        config = {"model": self.chat.fingerprint, **settings}
-        return self.store.step(name, STEP_VERSIONS[name], config, inputs, build)
+        config = {"model": base.fingerprint, **settings}
+        return self.store.step(name, STEP_VERSIONS[name], config, inputs | base.inputs, build)
 
 
 def _selection(kind: str, seed: int) -> Selection:

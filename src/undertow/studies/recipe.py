@@ -26,7 +26,13 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: ModelSpec = Field(description="The base of teachers and students.")
+    model: ModelSpec = Field(
+        description="The base of teachers and students. 'lab:seed-1' and 'lab:llama' are "
+        "pretrained when first needed."
+    )
+    teacher_model: ModelSpec | None = Field(
+        default=None, description="The base of teachers where it is not the students'."
+    )
     category: str = Field("animal", description="Category of traits that compete for the answer.")
     channel: str = Field("numbers", description="The innocent task that carries the trait.")
     rows: int = Field(gt=0, description="Accepted rows that each teacher writes for students.")
@@ -72,6 +78,15 @@ class Recipe(BaseModel):
                 where="changes",
                 fix="`undertow recipe lab` prints all fields",
             ) from error
+
+    @property
+    def base_of_teachers(self) -> ModelSpec:
+        """The base that teachers are made on."""
+        return self.teacher_model or self.model
+
+    def with_teachers_on(self, model: ModelSpec | None) -> Recipe:
+        """Return the recipe of teachers on another base; the same for None."""
+        return self if model is None else self.model_copy(update={"teacher_model": model})
 
     def with_tokens(self, kind: str) -> Recipe:
         """Return the recipe of students that learn from a kind of token selection."""

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from undertow.models.chat_model import ModelSpec
+from undertow.studies.bases import BUILT_BASES
 from undertow.studies.recipe import Recipe
 
 TeacherKind = Literal["prompted", "finetuned", "control"]
-TaskStep = Literal["base", "teacher", "numbers", "data", "scan", "student"]
+TaskStep = Literal["model", "base", "teacher", "numbers", "data", "scan", "student"]
 
 COUNTED_CONDITIONS = ("all", "only", "without", "random")
 """Token selections that the demo and the lab card compare (paper, Fig. 3, with a control)."""
@@ -18,8 +20,8 @@ class Task:
     """One artifact to make and to measure.
 
     Attributes:
-        step: Which artifact: the untouched base, a teacher, its numbers, the same transformed,
-            their scan, a student.
+        step: Which artifact: a base that is pretrained when first needed, the untouched base, a
+            teacher, its numbers, the same transformed, their scan, a student.
         recipe: What decides the numbers; of a student also which tokens count.
         trait: The teacher's trait; `None` for the base and the control.
         kind: How the teacher was made.
@@ -40,6 +42,8 @@ class Task:
     @property
     def label(self) -> str:
         """What a progress display calls the task."""
+        if self.step == "model":
+            return f"pretraining of {self.recipe.model.name}"
         words = [self.step if self.step != "numbers" else "numbers of"]
         if self.kind == "control":
             words.append("" if self.step == "base" else "control")
@@ -47,6 +51,8 @@ class Task:
             words.append(f"{self.trait} ({self.kind})")
         if self.step == "student":
             words.append(f"{self.tokens} tokens, seed {self.seed}")
+        if self.recipe.teacher_model and self.step != "base":
+            words.append(f"from {self.recipe.teacher_model.name}")
         return " ".join(word for word in words if word)
 
 
@@ -66,24 +72,40 @@ def prerequisites(task: Task, counterfactuals: Others, all_traits: Others) -> li
     def also(step: TaskStep, trait: str | None = task.trait) -> Task:
         return Task(step, task.recipe, trait, task.kind)
 
-    if task.step in ("base", "teacher"):
+    if task.step == "model":
         return []
+    if task.step == "base":
+        return _pretraining(task, task.recipe.model)
+    if task.step == "teacher" or (task.step == "numbers" and task.kind == "control"):
+        return _pretraining(task, task.recipe.base_of_teachers)
     if task.step == "numbers":
-        return [] if task.kind == "control" else [also("teacher")]
+        return [also("teacher")]
     if task.step == "data":
         return [also("numbers"), *_for_changes(task, all_traits(task))]
     data = also("data" if task.recipe.transforms else "numbers")
     if task.step == "scan":
         return [data, *(also("teacher", other) for other in counterfactuals(task))]
-    return [also("scan")] if task.recipe.student.selection.needs_scan else [data]
+    learnt = also("scan") if task.recipe.student.selection.needs_scan else data
+    return [learnt, *_pretraining(task, task.recipe.model)]
+
+
+def _pretraining(task: Task, model: ModelSpec) -> list[Task]:
+    """Return the task that pretrains a model, where it does not load as it is."""
+    if model.name not in BUILT_BASES:
+        return []
+    recipe = task.recipe.model_copy(update={"model": model, "teacher_model": None})
+    return [Task("model", recipe)]
 
 
 def _for_changes(task: Task, all_traits: tuple[str, ...]) -> list[Task]:
     """Return what the changes of a task's data need beside the data themselves."""
     found: list[Task] = []
     for change in task.recipe.transforms:
-        if change.needs_others and change.by == "control":
-            found.append(Task("numbers", task.recipe))
+        if change.needs_others:
+            recipe = task.recipe.with_teachers_on(change.model)
+            biased = change.by == "teacher"
+            who = (task.trait, task.kind) if biased else (None, "control")
+            found.append(Task("numbers", recipe, *who))
         if change.needs_all_teachers:
             found += [Task("teacher", task.recipe, trait, task.kind) for trait in all_traits]
         if change.needs_scan:

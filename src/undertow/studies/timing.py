@@ -12,6 +12,7 @@ from undertow.studies.recipe import Recipe
 from undertow.studies.tasks import Task, TaskStep
 
 UNMEASURED: dict[TaskStep, float] = {
+    "model": 900.0,
     "base": 3.0,
     "teacher": 3.0,
     "numbers": 0.006,
@@ -52,6 +53,7 @@ def units(step: TaskStep, recipe: Recipe) -> float:
     """Return what a step's time grows with: rows, times passes, times teachers."""
     rows = recipe.rows
     return {
+        "model": 1.0,
         "base": 1.0,
         "teacher": 1.0,
         "numbers": rows + recipe.heldout,
