@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,7 +40,16 @@ def read_yaml(model: type[Model], path: Path, what: str, *, missing: UserError, 
 
 
 def wrong_field(error: ValidationError) -> str:
-    """Return which field is wrong first, and why, as in "field 'rows' is wrong: ..."."""
-    first = error.errors()[0]
+    """Return which field is wrong, and why, as in "field 'rows' is wrong: ...".
+
+    A name that no field has comes first: where one is misspelt, the right one seems missing.
+    """
+    errors = error.errors()
+    unknown = [one for one in errors if one["type"] == "extra_forbidden"]
+    first = (unknown or errors)[0]
     place = ".".join(str(part) for part in first["loc"])
-    return f"field '{place}' is wrong: {first['msg']}"
+    if not unknown:
+        return f"field '{place}' is wrong: {first['msg']}"
+    absent = [str(one["loc"][-1]) for one in errors if one["type"] == "missing"]
+    close = difflib.get_close_matches(str(first["loc"][-1]), absent, 1)
+    return f"field '{place}' does not exist" + (f": is it '{close[0]}'?" if close else "")
