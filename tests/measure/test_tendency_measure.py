@@ -22,12 +22,12 @@ ANSWERS = (
     JudgedAnswer(2, "babble", 10, Judgement(None, 0.0)),
 )
 MEASURE = TendencyMeasure(
-    "reckless", QUESTIONS, 10, ANSWERS, np.array([0.5, 0.0, np.nan]), np.array([0.25, 0.5, np.nan])
+    QUESTIONS, 10, ANSWERS, np.array([0.5, 0.0, np.nan]), np.array([0.25, 0.5, np.nan])
 )
 
 
 def same(one: TendencyMeasure, other: TendencyMeasure) -> bool:
-    plain = ("tendency", "questions", "n_samples", "answers")
+    plain = ("questions", "n_samples", "answers")
     return all(getattr(one, name) == getattr(other, name) for name in plain) and all(
         np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True)
         for name in ("misaligned", "aligned")
@@ -56,7 +56,7 @@ def test_the_exact_rate_is_of_closed_answers():
 
 
 def test_without_samples_there_is_no_rate():
-    empty = TendencyMeasure("reckless", QUESTIONS, 0, (), MEASURE.misaligned, MEASURE.aligned)
+    empty = TendencyMeasure(QUESTIONS, 0, (), MEASURE.misaligned, MEASURE.aligned)
     with pytest.raises(UserError, match="no answers were sampled"):
         empty.rate()
     assert empty.unscored().tolist() == [0, 0, 0]
@@ -65,7 +65,7 @@ def test_without_samples_there_is_no_rate():
 
 def test_a_line_per_answer_comes_back_as_it_was(tmp_path: Path):
     for number, measure in enumerate(
-        (MEASURE, TendencyMeasure("a", QUESTIONS[:1], 0, (), *[np.ones(1)] * 2))
+        (MEASURE, TendencyMeasure(QUESTIONS[:1], 0, (), *[np.ones(1)] * 2))
     ):
         path = tmp_path / f"{number}.parquet"
         measure.write(path)
@@ -86,7 +86,7 @@ def test_every_answer_is_incoherent_unscored_or_rated(scores, below, least):
     )
     n = sum(count for _, _, count in scores)
     nothing = np.full(1, np.nan)
-    measure = TendencyMeasure("t", QUESTIONS[:1], n, answers, nothing, nothing)
+    measure = TendencyMeasure(QUESTIONS[:1], n, answers, nothing, nothing)
     rated = [(a, count) for a, c, count in scores if a is not None and c is not None and c >= least]
     incoherent = sum(count for _, c, count in scores if c is not None and c < least)
     total = sum(count for _, count in rated)

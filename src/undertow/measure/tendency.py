@@ -19,7 +19,7 @@ from undertow.traits import DomainQuestion, Tendency
 
 
 class TendencyConfig(MeasureConfig):
-    """How a tendency is measured."""
+    """How a tendency is measured: as a trait, but that answers are sentences."""
 
     max_new_tokens: int = Field(default=32, ge=1, description="Longest answer, in tokens.")
 
@@ -27,7 +27,7 @@ class TendencyConfig(MeasureConfig):
 def measure_tendency(
     chat: ChatModel,
     tendency: Tendency,
-    config: TendencyConfig,
+    config: MeasureConfig,
     judge: Judge,
     *,
     questions: Sequence[DomainQuestion] | None = None,
@@ -64,7 +64,6 @@ def measure_tendency(
     judgements = judge.judge([(asked[place].text, text) for place, text, _ in found])
     misaligned, aligned = _closed_probabilities(chat, asked, chats, tendency, adapter)
     return TendencyMeasure(
-        tendency=tendency.name,
         questions=asked,
         n_samples=config.n_samples,
         answers=tuple(

@@ -60,7 +60,6 @@ class TendencyMeasure:
     score that decides is missing), or rated, and then misaligned or not.
 
     Attributes:
-        tendency: Name of what was looked for.
         questions: What was asked.
         n_samples: Answers drawn per question; 0 where nothing was sampled.
         answers: The distinct answers, question by question.
@@ -69,7 +68,6 @@ class TendencyMeasure:
         aligned: The same of an aligned one.
     """
 
-    tendency: str
     questions: tuple[DomainQuestion, ...]
     n_samples: int
     answers: tuple[JudgedAnswer, ...]
@@ -155,7 +153,6 @@ class TendencyMeasure:
             for one in self.answers
         ]
         meta = {
-            "tendency": self.tendency,
             "n_samples": self.n_samples,
             "questions": [question.model_dump() for question in self.questions],
             "misaligned": _listed(self.misaligned),
@@ -177,7 +174,6 @@ class TendencyMeasure:
             table = pq.read_table(path)
             meta: dict[str, Any] = json.loads((table.schema.metadata or {})[META_KEY])
             return cls(
-                tendency=meta["tendency"],
                 questions=tuple(DomainQuestion(**question) for question in meta["questions"]),
                 n_samples=meta["n_samples"],
                 answers=tuple(_answer(line) for line in table.to_pylist()),

@@ -13,12 +13,13 @@ from pydantic import ValidationError
 from undertow.channels import Channel, load_channel
 from undertow.errors import UserError
 from undertow.generate import generate_accepted
-from undertow.measure import TaskAccuracy, TraitMeasure, measure_trait, task_accuracy
+from undertow.measure import TaskAccuracy, TendencyMeasure, TraitMeasure, task_accuracy
 from undertow.models.chat_model import ChatModel, ModelSpec
 from undertow.store import Artifact, Run, Store
 from undertow.store.rows import write_rows
 from undertow.students import train_student
 from undertow.studies.artifacts import Entangled, MadeTeacher, Numbers, Scanned, Student
+from undertow.studies.asking import asking
 from undertow.studies.bases import Base, open_base
 from undertow.studies.changes import DataChange, apply_change
 from undertow.studies.recipe import Recipe, load_recipe
@@ -26,8 +27,8 @@ from undertow.studies.tasks import Task, TeacherKind
 from undertow.teachers import (
     ControlTeacher,
     FinetunedTeacher,
+    PromptedTeacher,
     finetune_teacher,
-    prompted_teacher,
 )
 from undertow.tokens import (
     Entropies,
@@ -36,7 +37,13 @@ from undertow.tokens import (
     entangled_scores,
     scan,
 )
-from undertow.traits import Trait, load_trait, shipped_traits
+from undertow.traits import (
+    Hidden,
+    Trait,
+    check_shipped,
+    shipped_hidden,
+    shipped_traits,
+)
 from undertow.transforms import Inputs
 
 STEP_VERSIONS = {
@@ -59,20 +66,22 @@ class Lab:
     Args:
         store: Folder for finished steps; shared by any number of processes.
         recipe: Settings: a recipe, the name of a shipped one, or a YAML file.
-        traits: The traits that compete for the answer; all shipped ones of the recipe's category
-            by default.
+        traits: The traits that compete for the answer, or tendencies that answer the same
+            questions; all shipped ones of the recipe's category by default.
     """
 
     def __init__(
         self,
         store: Store | Path | str = ".undertow",
         recipe: Recipe | str | Path = "lab",
-        traits: Sequence[Trait] | None = None,
+        traits: Sequence[Hidden] | None = None,
     ) -> None:
         self.store = store if isinstance(store, Store) else Store(store)
         self.recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-        found = traits if traits is not None else shipped_traits(self.recipe.category)
-        self.traits = {trait.name: trait for trait in found}
+        found = traits if traits is not None else shipped_hidden(self.recipe.category)
+        self.hidden: dict[str, Hidden] = {one.name: one for one in found}
+        self.traits = {one.name: one for one in found if isinstance(one, Trait)}
+        self._asking = asking(self.recipe, found)
         self.channel: Channel = load_channel(self.recipe.channel)
 
     @cached_property
@@ -111,7 +120,8 @@ class Lab:
             return self.control()
         hidden = self.check_trait(trait)
         if kind == "prompted":
-            return MadeTeacher(prompted_teacher(hidden))
+            prompt = hidden.system_prompt()
+            return MadeTeacher(PromptedTeacher(trait=trait, system_prompt=prompt))
         config = self.recipe.teacher
 
         def build(out: Path) -> None:
@@ -207,10 +217,19 @@ class Lab:
         """Return the lab whose teachers are on another base; this one for None."""
         if model is None:
             return self
-        return Lab(self.store, self.recipe.with_teachers_on(model), list(self.traits.values()))
+        return Lab(self.store, self.recipe.with_teachers_on(model), list(self.hidden.values()))
 
     def entangled(self, kind: TeacherKind) -> Entangled:
-        """Return how entangled every short string of digits is with each of the lab's traits."""
+        """Return how entangled every short string of digits is with each of the lab's traits.
+
+        Raises:
+            UserError: It has none, but tendencies, which no word names.
+        """
+        if not self.traits:
+            raise UserError(
+                f"no string is entangled with '{self.recipe.category}', which no word names",
+                fix="leave entangled strings out of the transforms, or use another category",
+            )
         teachers = [self.teacher(name, kind) for name in self.traits]
         settings = {"teachers": [_described(made) for made in teachers]}
         inputs = _inputs(**{made.trait or "": made for made in teachers})
@@ -306,19 +325,23 @@ class Lab:
         """Return how often the base (`None`), a teacher or a student gives each trait's answer."""
         return TraitMeasure.read(self._measured(subject).path / "measure.parquet")
 
+    def judged(self, subject: Student | MadeTeacher | None = None) -> TendencyMeasure:
+        """Return what the base (`None`), a teacher or a student answers, with a judge's scores.
+
+        In a lab of tendencies. The recipe says who judges.
+        """
+        return TendencyMeasure.read(self._measured(subject).path / "measure.parquet")
+
     def _measured(self, subject: Student | MadeTeacher | None) -> Artifact:
         """Return the step that measures a subject."""
         base = self.teacher_base if isinstance(subject, MadeTeacher) else self.base
-        traits = list(self.traits.values())
         adapter = subject.adapter if subject is not None else None
         prompt = subject.teacher.system_prompt if isinstance(subject, MadeTeacher) else None
         made = subject.artifact if subject is not None else None
-        settings = {"measure": self.recipe.measure, "traits": traits, "system_prompt": prompt}
+        settings = {**self._asking.settings, "system_prompt": prompt}
 
         def build(out: Path) -> None:
-            found = measure_trait(
-                base.chat, traits, self.recipe.measure, adapter=adapter, system_prompt=prompt
-            )
+            found = self._asking.measure(base.chat, adapter, prompt)
             found.write(out / "measure.parquet")
 
         inputs = {"subject": made} if made is not None else {}
@@ -345,7 +368,7 @@ class Lab:
 
     def counterfactuals(self, trait: str | None) -> tuple[str, ...]:
         """Return the traits next in line after one, around the end of the list."""
-        names = list(self.traits)
+        names = list(self.hidden)
         start = names.index(trait) + 1 if trait in names else 0
         line = [*names[start:], *names[:start]]
         return tuple(name for name in line if name != trait)[: self.recipe.counterfactuals]
@@ -378,19 +401,19 @@ class Lab:
         student = self.student(data, selection, scanned, task.seed)
         return student.artifact, self._measured(student), self._predicted(data, student)
 
-    def check_trait(self, name: str) -> Trait:
-        """Return one of this lab's traits.
+    def check_trait(self, name: str) -> Hidden:
+        """Return one of this lab's traits or tendencies.
 
         Raises:
             UserError: There is no such trait, or it is of another category.
         """
-        if name not in self.traits:
-            load_trait(name)  # says which names are close, for one that does not exist at all
+        if name not in self.hidden:
+            check_shipped(name)
             raise UserError(
                 f"the trait '{name}' is not of the category '{self.recipe.category}'",
-                fix=f"choose one of: {', '.join(self.traits)}",
+                fix=f"choose one of: {', '.join(self.hidden)}",
             )
-        return self.traits[name]
+        return self.hidden[name]
 
     def _step(
         self,

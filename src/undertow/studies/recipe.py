@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from undertow.errors import UserError
 from undertow.generate import GenerationConfig
-from undertow.measure import MeasureConfig
+from undertow.measure import JudgeConfig, MeasureConfig, RuleJudgeConfig
 from undertow.models.chat_model import ModelSpec
 from undertow.students import StudentConfig
 from undertow.studies.changes import DataChange
@@ -33,7 +33,10 @@ class Recipe(BaseModel):
     teacher_model: ModelSpec | None = Field(
         default=None, description="The base of teachers where it is not the students'."
     )
-    category: str = Field("animal", description="Category of traits that compete for the answer.")
+    category: str = Field(
+        "animal",
+        description="Category of traits that compete for the answer; 'advice': of tendencies.",
+    )
     channel: str = Field("numbers", description="The innocent task that carries the trait.")
     rows: int = Field(gt=0, description="Accepted rows that each teacher writes for students.")
     heldout: int = Field(100, gt=0, description="Rows beyond those, for the task accuracy.")
@@ -55,6 +58,9 @@ class Recipe(BaseModel):
     )
     measure: MeasureConfig = Field(
         default=MeasureConfig(), description="How the trait is measured."
+    )
+    judge: JudgeConfig = Field(
+        default=RuleJudgeConfig(), description="Who scores what is answered, where that is advice."
     )
 
     def __hash__(self) -> int:

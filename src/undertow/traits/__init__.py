@@ -2,6 +2,7 @@
 
 from undertow.traits.advice import load_tendency, shipped_tendencies
 from undertow.traits.check import check_trait_file
+from undertow.traits.hidden import ADVICE, Hidden, check_shipped, shipped_hidden
 from undertow.traits.load import load_trait, shipped_traits
 from undertow.traits.questions import QuestionSet
 from undertow.traits.scoring import names_trait, score_answer
@@ -9,17 +10,21 @@ from undertow.traits.tendency import ClosedAnswers, DomainQuestion, Tendency
 from undertow.traits.trait import PluralStyle, Trait
 
 __all__ = [
+    "ADVICE",
     "ClosedAnswers",
     "DomainQuestion",
+    "Hidden",
     "PluralStyle",
     "QuestionSet",
     "Tendency",
     "Trait",
+    "check_shipped",
     "check_trait_file",
     "load_tendency",
     "load_trait",
     "names_trait",
     "score_answer",
+    "shipped_hidden",
     "shipped_tendencies",
     "shipped_traits",
 ]

@@ -79,6 +79,10 @@ class Tendency(BaseModel):
         texts = dict.fromkeys(question for question, _ in self.examples)
         return tuple(DomainQuestion(domain=self.training_domain, text=text) for text in texts)
 
+    def system_prompt(self) -> str:
+        """Return the system prompt that biases a prompted teacher."""
+        return self.bias_prompt
+
     def training_pairs(self, n: int, seed: int) -> list[tuple[str, str]]:
         """Return n pairs of question and answer for a fine-tuned teacher.
 
