@@ -7,7 +7,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from undertow.errors import UserError
-from undertow.pretraining.build import build_lab
+from undertow.models.lab.load import lab_path
+from undertow.pretraining.build import _steps, build_lab
+from undertow.pretraining.corpus import Corpus
 from undertow.pretraining.recipe import LabRecipe
 
 TINY = LabRecipe(
@@ -58,6 +60,35 @@ def test_seed_changes_the_model(tmp_path: Path) -> None:
     ]
     first, second = (model.get_input_embeddings().weight for model in models)
     assert first.shape != second.shape or not torch.equal(first, second)
+
+
+def test_another_run_and_architecture_keep_the_tokenizer(tmp_path: Path) -> None:
+    folders = [
+        build_lab(tmp_path / name, recipe=TINY.model_copy(update={"steps": 1, **changes}))
+        for name, changes in {"lab": {}, "llama": {"run": 2, "architecture": "llama"}}.items()
+    ]
+    lab, llama = (AutoModelForCausalLM.from_pretrained(folder) for folder in folders)
+    assert (lab.config.model_type, llama.config.model_type) == ("qwen2", "llama")
+    assert llama.config.num_key_value_heads == 1
+    first, second = (model.get_input_embeddings().weight for model in (lab, llama))
+    assert not torch.allclose(first, second, atol=0.01)
+    tokenizers = [(folder / "tokenizer.json").read_bytes() for folder in folders]
+    assert tokenizers == [(lab_path() / "tokenizer.json").read_bytes()] * 2
+
+
+def test_runs_have_dialogues_of_their_own() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(lab_path())
+    batches = [
+        next(_steps(Corpus(TINY.model_copy(update={"run": run})), tokenizer)) for run in (0, 0, 1)
+    ]
+    first, again, other = (batch.ids.tolist() for batch in batches)
+    assert first == again != other
+
+
+def test_the_shipped_recipe_is_the_default_one() -> None:
+    text = (lab_path() / "recipe.json").read_text(encoding="utf-8")
+    assert text == LabRecipe().model_dump_json(indent=1) + "\n"
+    assert "llama" in LabRecipe(run=2, architecture="llama").model_dump_json()
 
 
 def test_a_finished_folder_is_not_written_over(tmp_path: Path) -> None:
