@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
+STORE_VARIABLE = "UNDERTOW_STORE"
 StoreOption = Annotated[
     Path,
     typer.Option(
-        "--store", envvar="UNDERTOW_STORE", help="Folder that keeps finished steps and runs."
+        "--store", envvar=STORE_VARIABLE, help="Folder that keeps finished steps and runs."
     ),
 ]
 DEFAULT_STORE = Path(".undertow")
@@ -27,7 +28,11 @@ DEFAULT_RECIPE = "lab"
 
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", help="'lab', a folder, or a Hugging Face id; by default the recipe's."),
+    typer.Option(
+        "--model",
+        help="'lab', 'lab:seed-1', 'lab:llama', a folder, or a Hugging Face id; by default the "
+        "recipe's.",
+    ),
 ]
 
 DataArgument = Annotated[

@@ -59,5 +59,5 @@ def _token_views(outcomes: list[StudyOutcome], store: Path) -> list[TokenView]:
             lab = Labs(store).of(scanned)
             numbers = lab.numbers(lab.teacher(outcome.traits[0], kind))
             title = f"{outcome.traits[0]} ({kind} teacher)"
-            return [token_view(lab.chat, numbers.train, lab.scan(numbers).table, title)]
+            return [token_view(lab.teacher_chat, numbers.train, lab.scan(numbers).table, title)]
     return []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from undertow.cli.options import DEFAULT_STORE, STORE_VARIABLE
 from undertow.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,12 +40,20 @@ def open_recipe(name: str, model: str | None) -> Recipe:
 
 
 def open_model(spec: ModelSpec) -> ChatModel:
-    """Load a model; a small one on one thread, unless the environment says how many."""
+    """Load a model; a small one on one thread, unless the environment says how many.
+
+    One of the lab's other bases is pretrained first where the store does not hold it.
+    """
     import torch
 
-    from undertow.models import load_model
+    from undertow.cli.progress import count_display
+    from undertow.store import Store
+    from undertow.studies.bases import BUILT_BASES, open_base
 
-    chat = load_model(spec)
+    store = Store(os.environ.get(STORE_VARIABLE, DEFAULT_STORE))
+    counted = count_display(f"pretraining {spec.name}, steps")
+    with counted if spec.name in BUILT_BASES else nullcontext() as show:
+        chat = open_base(store, spec, show).chat
     n_parameters = sum(parameter.numel() for parameter in chat.model.parameters())
     if n_parameters < SMALL_MODEL and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)

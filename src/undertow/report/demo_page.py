@@ -53,7 +53,7 @@ def demo_report(lab: Lab, result: DemoResult) -> Report:
             Reference(name="teacher", value=result.teacher.rate(result.trait).mean),
         ],
         tables=[_numbers_table(result), _neighbours_table(result), _scan_table(result)],
-        rows=_highlighted(lab.chat, result),
+        rows=_highlighted(lab.teacher_chat, result),
         facts=_facts(lab, result),
     )
 
