@@ -6,6 +6,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from undertow.measure.intervals import (
     BootstrapConfig,
+    Interval,
     difference_interval,
     rate_interval,
     ratio_interval,
@@ -133,3 +134,13 @@ def test_refuses_tables_without_shared_questions_or_seeds(shapes):
 def test_refuses_a_table_without_rates():
     with pytest.raises(ValueError, match="rates must be"):
         rate_interval(np.zeros((0, 4)))
+
+
+def test_what_could_not_be_measured_comes_back_from_json():
+    unknown = rate_interval(np.full((2, 3), np.nan))
+    text = unknown.model_dump_json()
+    assert "NaN" not in text
+    found = Interval.model_validate_json(text)
+    assert np.isnan([found.mean, found.low, found.high]).all()
+    with pytest.raises(ValueError, match="n_seeds"):
+        Interval.model_validate_json(text.replace('"n_seeds":2', '"n_seeds":null'))

@@ -108,3 +108,14 @@ def test_no_number_of_seeds_helps_where_the_questions_disagree():
 
 def test_pooling_is_the_mean_over_traits():
     assert pooled([np.zeros((2, 3)), np.ones((2, 3))]).tolist() == [[0.5] * 3] * 2
+
+
+def test_of_what_was_not_measured_nothing_is_said():
+    known, unknown = np.full((3, 4), 0.5), np.full((3, 4), 0.2)
+    unknown[1] = np.nan
+    for of, against in ((known, unknown), (unknown, known)):
+        difference = difference_interval(of, against)
+        assert decide(difference, "above", 0.02) == "undecided"
+        assert decide(difference, "not-above", 0.02) == "undecided"
+        assert sign_flip_p([of], [against]) is None
+        assert more_seeds(of, against, "above", 0.02) is None

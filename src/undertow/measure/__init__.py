@@ -5,6 +5,7 @@ from undertow.measure.export import write_measures
 from undertow.measure.intervals import (
     BootstrapConfig,
     Interval,
+    Number,
     difference_interval,
     rate_interval,
     ratio_interval,
@@ -25,6 +26,7 @@ __all__ = [
     "JudgedAnswer",
     "Judgement",
     "MeasureConfig",
+    "Number",
     "RuleJudgeConfig",
     "TaskAccuracy",
     "TendencyConfig",

@@ -10,14 +10,23 @@ Three to five seeds are few: a percentile interval over so few is somewhat too n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Table: TypeAlias = NDArray[np.float64]
+
+
+def _nan_for_none(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+Number = Annotated[float, BeforeValidator(_nan_for_none)]
+"""A float that may be NaN, where nothing could be measured; JSON, which has none, holds null."""
 
 
 class Interval(BaseModel):
@@ -25,9 +34,9 @@ class Interval(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mean: float = Field(description="The estimate from all data: a rate, difference or ratio.")
-    low: float = Field(description="Lower end.")
-    high: float = Field(description="Upper end.")
+    mean: Number = Field(description="The estimate from all data: a rate, difference or ratio.")
+    low: Number = Field(description="Lower end.")
+    high: Number = Field(description="Upper end.")
     n_seeds: int = Field(description="Seeds it rests on.")
     n_questions: int = Field(description="Questions it rests on.")
 

@@ -41,11 +41,11 @@ def sign_flip_p(of: Sequence[Table], against: Sequence[Table]) -> float | None:
         against: Likewise; one row is compared with every seed.
 
     Returns:
-        None for a single pair, of which nothing can be said.
+        None for a single pair, or where something was not measured: nothing can be said.
     """
     pairs = zip(of, against, strict=True)
     differences = np.concatenate([one.mean(axis=1) - other.mean(axis=1) for one, other in pairs])
-    if len(differences) < 2:
+    if len(differences) < 2 or np.isnan(differences).any():
         return None
     if not differences.any():
         return 1.0
@@ -88,10 +88,11 @@ def more_seeds(of: Table, against: Table, expect: Direction, by: float) -> int |
     Seeds narrow only their own part of the interval; what the questions leave stays.
 
     Returns:
-        None where no number of seeds would, or where there is one seed and its spread unknown.
+        None where no number of seeds would, where there is one seed and its spread unknown, or
+        where something was not measured.
     """
     whole = difference_interval(of, against)
-    if len(of) < 2:
+    if len(of) < 2 or math.isnan(whole.mean):
         return None
     low, high = _region(expect, by)
     distance = min(abs(whole.mean - edge) for edge in (low, high) if math.isfinite(edge))
