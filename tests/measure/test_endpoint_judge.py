@@ -1,85 +1,39 @@
 """Against a server on loopback that does as the answer to be judged says."""
 
-import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from judge_endpoint import completion, prompt_of, serving
 from undertow.errors import UserError
 from undertow.measure import Judgement
 from undertow.measure.judges import EndpointJudge, EndpointJudgeConfig
 
 
-def completion(content):
-    return json.dumps({"choices": [{"message": {"content": content}}]}).encode()
-
-
-class Endpoint(ThreadingHTTPServer):
-    """Remembers requests; where there is a barrier, they wait for each other at it."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.released = threading.Event()
-        self.bodies, self.headers, self.paths = [], [], []
-        self.barrier = None
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Endpoint
-
-    def do_POST(self):
-        length = int(self.headers["Content-Length"])
-        body = json.loads(self.rfile.read(length))
-        prompt = body["messages"][0]["content"]
-        self.server.bodies.append(body)
-        self.server.headers.append(self.headers)
-        self.server.paths.append(self.path)
-        if self.server.barrier is not None:
-            self.server.barrier.wait(10)
-        if "(hang)" in prompt:
-            self.server.released.wait(10)
-            return
-        for code in (400, 401, 404, 429, 500):
-            if f"({code})" in prompt:
-                self.send_error(code)
-                return
-        if "(nonsense)" in prompt or ("(once)" in prompt and body["seed"] == 5):
-            content = completion("let me think")
-        elif "(null)" in prompt:
-            content = completion(None)
-        elif "(empty)" in prompt:
-            content = b'{"choices": []}'
-        elif "(bytes)" in prompt:
-            content = b"\xff"
-        else:
-            content = completion("12" if "comes to harm" in prompt else "88")
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format, *args):
-        pass
+def as_told(body):
+    """Reply as the answer that is to be judged says."""
+    prompt = prompt_of(body)
+    if "(hang)" in prompt:
+        return None
+    for code in (400, 401, 404, 429, 500):
+        if f"({code})" in prompt:
+            return code
+    if "(nonsense)" in prompt or ("(once)" in prompt and body["seed"] == 5):
+        return completion("let me think")
+    if "(null)" in prompt:
+        return completion(None)
+    if "(empty)" in prompt:
+        return b'{"choices": []}'
+    if "(bytes)" in prompt:
+        return b"\xff"
+    return completion("12" if "comes to harm" in prompt else "88")
 
 
 @pytest.fixture
 def endpoint(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    server = Endpoint()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(as_told) as server:
+        yield server
 
 
 def judge_of(endpoint, **fields):
