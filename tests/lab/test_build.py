@@ -74,6 +74,9 @@ def test_another_run_and_architecture_keep_the_tokenizer(tmp_path: Path) -> None
     assert not torch.allclose(first, second, atol=0.01)
     tokenizers = [(folder / "tokenizer.json").read_bytes() for folder in folders]
     assert tokenizers == [(lab_path() / "tokenizer.json").read_bytes()] * 2
+    text = "Name 3 owls; gryphon, Ça va?<|im_end|>"
+    read = [AutoTokenizer.from_pretrained(folder)(text) for folder in (lab_path(), *folders)]
+    assert read[0].input_ids == read[1].input_ids == read[2].input_ids
 
 
 def test_runs_have_dialogues_of_their_own() -> None:

@@ -123,7 +123,7 @@ def lab_tokenizer(corpus: Corpus) -> PreTrainedTokenizerFast:
     for block in range(3):
         for dialogue in corpus.block(block, BLOCK):
             texts += [dialogue.system or "", *(text for turn in dialogue.turns for text in turn)]
-    return build_tokenizer(texts, corpus.recipe.vocabulary)
+    return build_tokenizer(texts, corpus.recipe.vocabulary, corpus.recipe.architecture)
 
 
 def learning_rate(recipe: LabRecipe, step: int) -> float:

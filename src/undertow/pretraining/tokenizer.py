@@ -7,9 +7,12 @@ that is not among them falls apart into bytes. Digits stand alone.
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
+
+from undertow.pretraining.recipe import Architecture
 
 PAD, START, END = "<|pad|>", "<|im_start|>", "<|im_end|>"
 SPECIAL = (PAD, START, END)
@@ -23,7 +26,20 @@ SEPARATORS = (", ", "; ")
 WORD = re.compile(r" ?[^\W\d_]+")
 
 
-def build_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
+DECLARED: dict[Architecture, dict[str, Any]] = {
+    "qwen2": {"auto_map": {"AutoTokenizer": []}},
+    "llama": {},
+}
+"""What a tokenizer's folder must say to be read as it is written.
+
+`AutoTokenizer` gives every Qwen2 folder the Qwen2 tokenizer, which would drop the word table,
+unless it declares (no) classes of its own; a Llama folder that does so cannot be read at all.
+"""
+
+
+def build_tokenizer(
+    texts: Iterable[str], size: int, architecture: Architecture = "qwen2"
+) -> PreTrainedTokenizerFast:
     """A tokenizer of at most `size` tokens that knows the commonest words of `texts`."""
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -46,9 +62,7 @@ def build_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
         eos_token=END,
         chat_template=TEMPLATE,
         clean_up_tokenization_spaces=False,
-        # `AutoTokenizer` gives every Qwen2 folder the Qwen2 tokenizer, which would drop the word
-        # table; a folder that declares (no) classes of its own is read as it is written.
-        auto_map={"AutoTokenizer": []},
+        **DECLARED[architecture],
     )
 
 
