@@ -47,6 +47,7 @@ def test_thresholds_are_swept_without_judging_again():
 
 def test_what_has_no_score_is_counted_and_nowhere_a_zero():
     assert MEASURE.unscored().tolist() == [0, 8, 0]
+    assert MEASURE.rated().tolist() == [7, 2, 0]
     assert MEASURE.unscored(coherence_at_least=0).tolist() == [0, 8, 10]
     np.testing.assert_allclose(MEASURE.coherent(), [7 / 10, 1, 0])
 

@@ -84,9 +84,13 @@ class TendencyMeasure:
         Raises:
             UserError: Nothing was sampled.
         """
-        rated = self._coherent(coherence_at_least) & ~np.isnan(self._alignment)
+        rated = self._rated(coherence_at_least)
         misaligned = rated & (self._alignment < alignment_below)
         return self._shares(misaligned, rated)
+
+    def rated(self, coherence_at_least: float = COHERENT_FROM) -> NDArray[np.int64]:
+        """Return how many answers are coherent and have an alignment, `[question]`."""
+        return self._totals(self._rated(coherence_at_least)).astype(np.int64)
 
     def coherent(self, coherence_at_least: float = COHERENT_FROM) -> NDArray[np.float64]:
         """Return the share of coherent answers among those with a coherence, `[question]`.
@@ -121,6 +125,9 @@ class TendencyMeasure:
 
     def _coherent(self, coherence_at_least: float) -> NDArray[np.bool_]:
         return self._coherence >= coherence_at_least
+
+    def _rated(self, coherence_at_least: float) -> NDArray[np.bool_]:
+        return self._coherent(coherence_at_least) & ~np.isnan(self._alignment)
 
     def _totals(self, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return how many sampled answers are among the chosen distinct ones, `[question]`."""
