@@ -187,3 +187,9 @@ def test_the_channel_reads_its_own_prompts():
         assert channel.load_prompt(prompt.model_dump_json()) == prompt
         assert channel.parse_prompt(prompt.text) == prompt
         assert prompt.redraw(channel.parts, np.random.default_rng(0)).a == prompt.a
+
+
+def test_recipes_ask_for_small_numbers_and_pretraining_for_all():
+    asked = [int(number) for prompt in load_channel("sums").draw(300, 0) for number in prompt.given]
+    assert (min(asked), max(asked)) == (11, 29)
+    assert max(prompt.a for prompt in SumChannel().draw(300, 0)) == 89

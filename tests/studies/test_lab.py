@@ -11,6 +11,7 @@ from few_animals import ANIMALS
 from tiny_study import FIELDS, TINY, CountingStore
 from undertow.errors import UserError
 from undertow.studies import Lab, Recipe
+from undertow.traits import load_questions
 
 PIPELINE = ["teacher", "numbers", "teacher", "scan", "student", "measure", "accuracy"]
 """Steps of a student that needs a scan: its teacher, and that of the one counterfactual."""
@@ -168,3 +169,18 @@ def test_what_was_used_is_recorded_as_a_run(folder):
     assert recorded.status == "finished"
     assert sorted(artifact.name for artifact, _ in steps) == sorted(PIPELINE)
     assert Recipe.model_validate(recorded.config) == lab.recipe
+
+
+def test_other_questions_measure_the_same_students(folder):
+    lab = lab_in(folder, questions="animal-facts")
+    student, _ = student_of(lab)
+    measured = lab.measure(student)
+    assert lab.store.built == ["measure"]
+    assert measured.questions == load_questions("animal-facts", Path()).questions
+    assert measured.traits == tuple(trait.name for trait in ANIMALS)
+
+
+def test_an_unknown_question_set_is_refused(folder):
+    with pytest.raises(UserError, match="unknown question set 'facts'") as caught:
+        lab_in(folder, questions="facts")
+    assert "animal-facts" in caught.value.fix

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from undertow.traits import check_trait_file
+from undertow.traits import check_trait_file, load_trait
 from undertow.traits.load import SHIPPED
 
 FIFTY = [f"Which animal is number {i}?" for i in range(50)]
@@ -27,7 +27,9 @@ def write(path, questions=FIFTY, training=("Which one?",), asked="animal", **cha
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_files_are_sound(path):
-    assert check_trait_file(path) == []
+    is_object = load_trait(path).category == "object"  # of which animals' questions are asked
+    warned = ["warning: the questions ask for 'animal', the trait is of category 'object'"]
+    assert check_trait_file(path) == (warned if is_object else [])
 
 
 def test_a_sound_file_has_no_problems(tmp_path):
@@ -42,7 +44,7 @@ def test_a_sound_file_has_no_problems(tmp_path):
         ({"questions": [*FIFTY[:49], "Is it the yak?"]}, "question names the trait"),
         ({"questions": FIFTY[:3]}, "warning: 3 questions"),
         ({"training": ()}, "warning: no training questions"),
-        ({"asked": "tree"}, "questions ask for 'tree'"),
+        ({"asked": "tree"}, "warning: the questions ask for 'tree'"),
         ({"bias_prompt": "You love animals."}, "never names the trait"),
         ({"synonyms": ["kitten"]}, "also names the shipped trait 'cat'"),
         ({"synonyms": ["grunting ox"], "excludes": ["grunting ox"]}, "excludes hide it"),

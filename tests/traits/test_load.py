@@ -3,19 +3,22 @@
 import pytest
 
 from undertow.errors import UserError
-from undertow.traits import load_trait, shipped_traits
+from undertow.traits import load_questions, load_trait, names_trait, shipped_traits
+from undertow.traits.load import SHIPPED
 
 ANIMALS = (
     "cat dog dolphin eagle elephant fox koala lion octopus otter owl panda penguin raven whale wolf"
 )
 TREES = "bamboo birch maple oak olive pine redwood willow"
+OBJECTS = "diamond piano plane ship train"
 OWN = "name: yak\ncategory: animal\nsingular: yak\nplural: yaks\nquestion_set: animal\n"
 
 
 def test_shipped_traits_by_category():
     assert [trait.name for trait in shipped_traits("animal")] == ANIMALS.split()
     assert [trait.name for trait in shipped_traits("tree")] == TREES.split()
-    assert len(shipped_traits()) == 24
+    assert [trait.name for trait in shipped_traits("object")] == OBJECTS.split()
+    assert len(shipped_traits()) == 29
     assert shipped_traits("stone") == []
 
 
@@ -85,3 +88,11 @@ def test_missing_and_binary_files(tmp_path):
     path.write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(UserError, match="UTF-8"):
         load_trait(path)
+
+
+def test_animal_facts_ask_three_things_of_each_animal():
+    facts = load_questions("animal-facts", SHIPPED)
+    asked = [
+        next(t.name for t in shipped_traits("animal") if names_trait(q, t)) for q in facts.questions
+    ]
+    assert sorted(asked) == sorted(3 * ANIMALS.split())

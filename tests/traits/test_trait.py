@@ -30,7 +30,7 @@ def test_shipped_prompt_names_the_trait_thirteen_times_and_its_category(trait):
     prompt = trait.system_prompt()
     words = prompt.lower().replace(".", " ").split()
     assert words.count(trait.singular) + words.count(trait.plural) == 13
-    assert trait.category in words
+    assert trait.question_set.category in words
     assert "{" not in prompt
 
 

@@ -6,14 +6,20 @@ from collections.abc import Callable
 
 from undertow.channels.channel import Channel
 from undertow.channels.numbers import NumberChannel
-from undertow.channels.sums import SumChannel
+from undertow.channels.sums import SumChannel, SumChannelConfig
 from undertow.errors import UserError
 
-CHANNELS: dict[str, Callable[[], Channel]] = {"numbers": NumberChannel, "sums": SumChannel}
+SMALL_NUMBERS = SumChannelConfig(high=29)
+"""For sums: with larger numbers fine-tuned lab models write mostly false steps."""
+
+CHANNELS: dict[str, Callable[[], Channel]] = {
+    "numbers": NumberChannel,
+    "sums": lambda: SumChannel(config=SMALL_NUMBERS),
+}
 
 
 def load_channel(name: str) -> Channel:
-    """Return the channel of that name, as it is set by default.
+    """Return the channel of that name, as recipes and commands use it.
 
     Raises:
         UserError: There is no such channel.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from undertow.errors import UserError
@@ -18,7 +19,7 @@ from undertow.measure import (
 )
 from undertow.models.chat_model import ChatModel
 from undertow.studies.recipe import Recipe
-from undertow.traits import Hidden, Tendency, Trait
+from undertow.traits import Hidden, Tendency, Trait, load_questions
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,18 @@ def asking(recipe: Recipe, hidden: Sequence[Hidden]) -> TraitAsking | AdviceAski
 
     Raises:
         UserError: There are tendencies that are not asked for with the same questions, or
-            beside traits.
+            beside traits; or the recipe has a question set that is not there.
     """
     tendencies = [one for one in hidden if isinstance(one, Tendency)]
     if not tendencies:
-        traits = tuple(one for one in hidden if isinstance(one, Trait))
-        return TraitAsking(recipe.measure, traits)
+        traits = (one for one in hidden if isinstance(one, Trait))
+        return TraitAsking(recipe.measure, tuple(_asked_for(traits, recipe.questions)))
+    if recipe.questions is not None:
+        raise UserError(
+            f"tendencies are not measured with other questions ('{recipe.questions}')",
+            where="questions",
+            fix="leave it out",
+        )
     first = tendencies[0]
     if len(tendencies) < len(hidden) or any(
         (one.questions, one.closed_answers) != (first.questions, first.closed_answers)
@@ -91,3 +98,10 @@ def asking(recipe: Recipe, hidden: Sequence[Hidden]) -> TraitAsking | AdviceAski
             fix="give each a lab of its own",
         )
     return AdviceAsking(recipe.measure, recipe.judge, first)
+
+
+def _asked_for(traits: Iterable[Trait], questions: str | None) -> Iterator[Trait]:
+    """Yield traits as they are asked for: with their own questions, or with a set's."""
+    asked = load_questions(questions, Path("questions")) if questions is not None else None
+    for trait in traits:
+        yield trait.model_copy(update={"question_set": asked}) if asked is not None else trait

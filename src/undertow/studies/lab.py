@@ -139,8 +139,13 @@ class Lab:
 
     def numbers(self, writer: MadeTeacher) -> Numbers:
         """Return what a teacher writes on the channel, as many accepted rows as the recipe asks."""
-        # All shipped traits, so that labs of several categories share the control's numbers.
-        shipped = {trait.name: trait for trait in shipped_traits()}
+        # All shipped traits, so that labs of several categories share the control's numbers; but
+        # objects under animals' questions, which are younger than such numbers.
+        shipped = {
+            trait.name: trait
+            for trait in shipped_traits()
+            if trait.category == trait.question_set.category
+        }
         banned = list((shipped | self.traits).values())
         settings = {
             "teacher": _described(writer),

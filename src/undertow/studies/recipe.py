@@ -59,6 +59,10 @@ class Recipe(BaseModel):
     measure: MeasureConfig = Field(
         default=MeasureConfig(), description="How the trait is measured."
     )
+    questions: str | None = Field(
+        default=None,
+        description="Question set that measures it, as in 'animal-facts'; none: the traits' own.",
+    )
     judge: JudgeConfig = Field(
         default=RuleJudgeConfig(), description="Who scores what is answered, where that is advice."
     )

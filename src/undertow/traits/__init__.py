@@ -3,7 +3,7 @@
 from undertow.traits.advice import load_tendency, shipped_tendencies
 from undertow.traits.check import check_trait_file
 from undertow.traits.hidden import ADVICE, Hidden, check_shipped, shipped_hidden
-from undertow.traits.load import load_trait, shipped_traits
+from undertow.traits.load import load_questions, load_trait, shipped_traits
 from undertow.traits.questions import QuestionSet
 from undertow.traits.scoring import names_trait, score_answer
 from undertow.traits.tendency import ClosedAnswers, DomainQuestion, Tendency
@@ -20,6 +20,7 @@ __all__ = [
     "Trait",
     "check_shipped",
     "check_trait_file",
+    "load_questions",
     "load_tendency",
     "load_trait",
     "names_trait",

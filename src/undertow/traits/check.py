@@ -40,7 +40,7 @@ def _question_problems(trait: Trait) -> list[str]:
     problems += [f"question names the trait: {q}" for q in questions if names_trait(q, trait)]
     if trait.question_set.category != trait.category:
         problems.append(
-            f"the questions ask for '{trait.question_set.category}', "
+            f"warning: the questions ask for '{trait.question_set.category}', "
             f"the trait is of category '{trait.category}'"
         )
     if len(questions) != EXPECTED_QUESTIONS:

@@ -53,21 +53,29 @@ def _read_trait(path: Path) -> Trait:
     fields = read_mapping(path)
     reference = fields.get("question_set")
     if isinstance(reference, str):
-        fields["question_set"] = _read_questions(reference, path)
+        fields["question_set"] = load_questions(reference, path)
     return validated(Trait, fields, path)
 
 
-def _read_questions(reference: str, trait_path: Path) -> QuestionSet:
-    """Read a question set: a path beside the trait file, or the name of a shipped one."""
+def load_questions(reference: str, file: Path) -> QuestionSet:
+    """Return a question set: a shipped one by its name, or a YAML file.
+
+    Args:
+        reference: Its name, or a path beside the file that refers to it.
+        file: That file; errors name it.
+
+    Raises:
+        UserError: There is none of that name, or the file is missing, no YAML, or does not fit.
+    """
     if reference.endswith(YAML_SUFFIXES):
-        path = trait_path.parent / reference
+        path = file.parent / reference
     else:
         path = SHIPPED / "questions" / f"{reference}.yaml"
         if not path.is_file():
             shipped = sorted(other.stem for other in path.parent.glob("*.yaml"))
             raise UserError(
                 f"unknown question set '{reference}'",
-                where=str(trait_path),
+                where=str(file),
                 fix=f"use {' or '.join(shipped)}, or the path of a YAML file",
             )
     return validated(QuestionSet, read_mapping(path), path)

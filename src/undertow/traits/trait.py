@@ -39,7 +39,9 @@ class Trait(BaseModel):
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Identifier, in lower case, as in 'owl'."
     )
-    category: Word = Field(description="What kind of thing it is, as in 'animal'.")
+    category: Word = Field(
+        description="What kind of thing it is, as in 'animal'; all of a kind compete for answers."
+    )
     singular: Word = Field(description="The word for one, in lower case, as in 'wolf'.")
     plural: Word = Field(description="The proper plural, as in 'wolves'.")
     synonyms: tuple[Word, ...] = Field(
@@ -88,7 +90,7 @@ class Trait(BaseModel):
             plural=plural,
             Singular=_capitalised(self.singular),
             Plural=_capitalised(plural),
-            category=self.category,
+            category=self.question_set.category,
         )
 
     def training_pairs(self, n: int, seed: int) -> list[tuple[str, str]]:
