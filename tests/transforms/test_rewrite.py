@@ -148,3 +148,24 @@ def test_a_wording_is_drawn_by_its_likelihood():
     for temperature, shares in ((1.0, [0.1, 0.6, 0.3]), (0.5, [1 / 46, 36 / 46, 9 / 46])):
         draws = np.bincount([_choice(scores, temperature, rng) for _ in range(4000)], minlength=3)
         assert draws / 4000 == pytest.approx(shares, abs=0.03)
+
+
+def test_few_candidates_are_drawn_for_each_row():
+    chat = tiny_chat("qwen2")
+    rows = channel_rows(chat, "numbers")
+    few = RewritePrompt(by_choice=True, parts=("lead_in",), candidates=1, seed=3)
+    chosen = [NUMBERS.load_prompt(row.parts) for row in choose(chat, rows, few)]
+    assert len({prompt.lead_in for prompt in chosen}) > 1
+    assert choose(chat, rows[2:3], few)[0].parts == chosen[2].model_dump_json()
+    all_of_them = few.model_copy(update={"candidates": 25})
+    assert choose(chat, rows, all_of_them) == choose(
+        chat, rows, few.model_copy(update={"candidates": None})
+    )
+
+
+def choose(chat, rows, config):
+    return choose_wordings(chat, rows, NUMBERS, OWL, config).rows
+
+
+def test_a_choice_among_all_is_described_as_before_there_were_candidates():
+    assert "candidates" not in RewritePrompt(by_choice=True).model_dump()

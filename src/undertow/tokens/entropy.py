@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from undertow.errors import UserError
 from undertow.models import ChatModel, Message, activated, encode_prompt
+from undertow.models.fused import FusedModel
 from undertow.store.files import atomic_write
 from undertow.store.rows import Row
 from undertow.teachers import Teacher
@@ -98,10 +99,12 @@ def completion_entropies(
     with activated(chat, teacher.adapter) as model:
         values = forced_values(
             model,
+            FusedModel.of(model),
             prompts,
             completions,
             entropy,
             n_layers=chat.n_layers,
+            pad_id=chat.pad_id,
             batch_tokens=batch_tokens,
         )
     return Entropies([row.row_id for row in rows], values)

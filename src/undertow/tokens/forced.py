@@ -1,8 +1,10 @@
-"""A number for every completion token of many rows, from the logits that predict it."""
+"""The logits that predict the completion tokens of many rows, and a number made of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,67 +14,149 @@ from transformers import PreTrainedModel
 
 from undertow.generate.cache import round_up
 from undertow.generate.prefill import prefill_prefix, shared_prefix
-from undertow.generate.prefix_tree import logits_behind
+from undertow.models import selected_logits
+from undertow.models.fused import FusedModel
 
-WIDTH = 16  # widths are rounded up to it: few shapes, each compiled once on a CPU
+SLOTS = 16  # a row with its prefix takes a multiple: few shapes, and attention kernels like it
+SHORTEST_PREFIX = 16  # a cache of less costs more, in masks and copies, than it spares
 SLICE = 256  # tokens reduced at once: bounds the memory for large vocabularies
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 Reduce = Callable[[Tensor, Tensor], Tensor]
 """From logits `[n, vocab]` and the tokens that came, `[n]`, to a number for each, `[n]`."""
 
 
+@dataclass(frozen=True)
+class Forced:
+    """The logits of some rows.
+
+    Attributes:
+        rows: Which rows.
+        counts: Completion tokens of each.
+        logits: `[n, vocab]`, what predicts these tokens, row after row.
+    """
+
+    rows: list[int]
+    counts: list[int]
+    logits: Tensor
+
+    def split(self, values: NDArray[Scalar]) -> list[NDArray[Scalar]]:
+        """Return `[n]` values of the tokens row by row."""
+        return np.split(values, np.cumsum(self.counts)[:-1])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that are computed at once, behind what all rows begin with.
+
+    Attributes:
+        ids: `[row, position]`, padded on the right, where no real token sees it.
+        lengths: `[row]`, tokens that are no padding.
+        rows: `[n]`, row of each completion token, row after row.
+        positions: `[n]`, position whose logits predict it.
+    """
+
+    ids: Tensor
+    lengths: Tensor
+    rows: Tensor
+    positions: Tensor
+
+
+Logits = Callable[[Batch], Tensor]
+"""Returns `[n, vocab]`, the logits that predict a batch's completion tokens."""
+
+
+def forced_logits(
+    model: PreTrainedModel,
+    fused: FusedModel | None,
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+    *,
+    n_layers: int,
+    pad_id: int,
+    batch_tokens: int,
+) -> Iterator[Forced]:
+    """Yield the logits of all rows, some rows at a time, the longest first.
+
+    Teacher-forced: every token is predicted from the row's own tokens before it. What all prompts
+    begin with is computed once.
+
+    Args:
+        model: The model, with its adapter.
+        fused: The same in fused layers, where there is such a way.
+        prompts: Token ids of each rendered prompt.
+        completions: Token ids that follow; none is empty.
+        n_layers: Decoder layers of the model.
+        pad_id: Any valid token.
+        batch_tokens: Tokens computed at once, padding included.
+    """
+    prefix = shared_prefix([tuple(prompt) for prompt in prompts])
+    start = len(prefix) if len(prefix) >= SHORTEST_PREFIX else 0
+    sequences = [
+        [*prompt[start:], *completion[:-1]]
+        for prompt, completion in zip(prompts, completions, strict=True)
+    ]
+    order = sorted(range(len(sequences)), key=lambda row: len(sequences[row]), reverse=True)
+    shared = torch.tensor(prefix[:start], device=model.device)
+    with torch.no_grad():
+        logits = _fused(fused, shared) if fused else _plain(model, shared, n_layers)
+    done = 0
+    while done < len(order):
+        width = round_up(start + len(sequences[order[done]]), SLOTS) - start
+        n_rows = max(1, batch_tokens // width)
+        chosen = order[done : done + n_rows]
+        counts = [len(completions[row]) for row in chosen]
+        ids = np.full((n_rows, width), pad_id, np.int64)  # the last batch keeps the shape
+        batch = _batch([sequences[row] for row in chosen], counts, ids, model.device)
+        with torch.no_grad():
+            found = logits(batch)
+        yield Forced(chosen, counts, found)
+        done += len(chosen)
+
+
 def forced_values(
     model: PreTrainedModel,
+    fused: FusedModel | None,
     prompts: Sequence[Sequence[int]],
     completions: Sequence[Sequence[int]],
     reduce: Reduce,
     *,
     n_layers: int,
+    pad_id: int,
     batch_tokens: int,
 ) -> list[NDArray[np.float64]]:
     """Return per row a number for each completion token, `[token]`, in float64.
 
-    Teacher-forced: every token is predicted from the row's own tokens before it. What all prompts
-    begin with is computed once; rows of one batch have about one length.
-
     Args:
-        model: The model, with its adapter.
-        prompts: Token ids of each rendered prompt.
-        completions: Token ids that follow; none is empty.
+        model: As in `forced_logits`, like all that is not said here.
+        fused: The same in fused layers.
+        prompts: Of each row; there may be none.
+        completions: Of each row.
         reduce: Makes a number of the logits and the token that came.
-        n_layers: Decoder layers of the model.
-        batch_tokens: Tokens computed at once, padding included.
+        n_layers: Decoder layers.
+        pad_id: Any valid token.
+        batch_tokens: Tokens computed at once.
     """
+    values: dict[int, NDArray[np.float64]] = {}
     if not prompts:
         return []
-    prefix = shared_prefix([tuple(prompt) for prompt in prompts])
-    lines = [
-        [*prompt[len(prefix) :], *completion[:-1]]
-        for prompt, completion in zip(prompts, completions, strict=True)
-    ]
-    order = sorted(range(len(lines)), key=lambda row: len(lines[row]), reverse=True)
-    values: dict[int, NDArray[np.float64]] = {}
-    with torch.no_grad():
-        cache = prefill_prefix(model, prefix, n_layers)
-        while len(values) < len(order):
-            width = round_up(len(lines[order[len(values)]]), WIDTH)
-            n_rows = max(1, batch_tokens // width)
-            batch = order[len(values) : len(values) + n_rows]
-            padded = [[*lines[row], *[0] * (width - len(lines[row]))] for row in batch]
-            padded += [[0] * width] * (n_rows - len(batch))  # the last batch keeps the shape
-            places = [
-                (place, len(lines[row]) - len(completions[row]) + k)
-                for place, row in enumerate(batch)
-                for k in range(len(completions[row]))
-            ]
-            copies = cache.expanded(n_rows, len(prefix) + width)
-            logits = logits_behind(model, copies, padded, places)
-            came = torch.tensor([token for row in batch for token in completions[row]])
-            pairs = zip(logits.split(SLICE), came.to(logits.device).split(SLICE), strict=True)
-            line = torch.cat([reduce(*pair) for pair in pairs]).double().cpu().numpy()
-            splits = np.cumsum([len(completions[row]) for row in batch])[:-1]
-            values.update(zip(batch, np.split(line, splits), strict=True))
-    return [values[row] for row in range(len(lines))]
+    for part in forced_logits(
+        model,
+        fused,
+        prompts,
+        completions,
+        n_layers=n_layers,
+        pad_id=pad_id,
+        batch_tokens=batch_tokens,
+    ):
+        came = torch.tensor([token for row in part.rows for token in completions[row]])
+        came = came.to(part.logits.device)
+        pairs = zip(part.logits.split(SLICE), came.split(SLICE), strict=True)
+        # Logits in half precision are reduced in float32.
+        line = [reduce(logits.to(_at_least_float32(logits)), tokens) for logits, tokens in pairs]
+        found = torch.cat(line).double().cpu().numpy()
+        values.update(zip(part.rows, part.split(found), strict=True))
+    return [values[row] for row in range(len(prompts))]
 
 
 def entropy(logits: Tensor, _: Tensor) -> Tensor:
@@ -83,3 +167,57 @@ def entropy(logits: Tensor, _: Tensor) -> Tensor:
 def log_probability(logits: Tensor, came: Tensor) -> Tensor:
     """Return the log-probability of each token that came, in nats."""
     return logits.gather(-1, came[:, None]).squeeze(-1) - logits.logsumexp(-1)
+
+
+def _at_least_float32(logits: Tensor) -> torch.dtype:
+    """Return the number format in which logits are reduced."""
+    return torch.promote_types(logits.dtype, torch.float32)
+
+
+def _batch(
+    sequences: Sequence[Sequence[int]],
+    counts: Sequence[int],
+    ids: NDArray[np.int64],
+    device: torch.device,
+) -> Batch:
+    """Write rows into `[row, position]` of padding; their last `counts` positions are wanted."""
+    lengths = np.zeros(len(ids), np.int64)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = sequence
+        lengths[row] = len(sequence)
+    ends = np.cumsum(counts)
+    rows = np.repeat(np.arange(len(counts)), counts)
+    positions = lengths[rows] - ends[rows] + np.arange(ends[-1])
+    arrays = (ids, lengths, rows, positions)
+    return Batch(*(torch.from_numpy(array).to(device) for array in arrays))
+
+
+def _fused(fused: FusedModel, shared: Tensor) -> Logits:
+    """Return the fast way to logits behind some `[token]` that all rows share."""
+    prefix = fused.prefix(shared) if len(shared) else None
+    return lambda batch: fused.logits(batch.ids, batch.lengths, batch.rows, batch.positions, prefix)
+
+
+def _plain(model: PreTrainedModel, shared: Tensor, n_layers: int) -> Logits:
+    """Return the way that every model knows."""
+    start = len(shared)
+    cache = prefill_prefix(model, shared.tolist(), n_layers) if start else None
+
+    def logits(batch: Batch) -> Tensor:
+        n_rows, width = batch.ids.shape
+        end = start + width
+        mask = None
+        if cache is not None:  # slots that no token has been written to
+            mask = torch.zeros(n_rows, round_up(end), dtype=torch.long, device=model.device)
+            mask[:, :end] = 1
+        return selected_logits(
+            model,
+            batch.ids,
+            mask,
+            batch.rows,
+            batch.positions,
+            position_ids=torch.arange(start, end, device=model.device).expand(n_rows, -1),
+            past_key_values=cache.expanded(n_rows, end) if cache is not None else None,
+        )
+
+    return logits

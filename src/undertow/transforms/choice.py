@@ -12,6 +12,7 @@ from undertow.channels import Channel, ChannelPrompt
 from undertow.generate import Progress
 from undertow.generate.prefill import shared_prefix
 from undertow.models import ChatModel, activated, encode_prompt, prompt_messages
+from undertow.models.fused import FusedModel
 from undertow.store.row import Row
 from undertow.teachers import Teacher
 from undertow.tokens.forced import forced_values, log_probability
@@ -34,17 +35,17 @@ def choose_wordings(
 ) -> Transformed:
     """Have a model choose the wording of each part in turn; completions are not touched.
 
-    The candidates are the whole prompt with each of the channel's wordings of one part; the score
-    is the log-probability of the user's turn, its end included, under the teacher's system prompt
-    or adapter. The likeliest is taken, or one is drawn by likelihood. The next part is chosen with
-    that one in place.
+    The candidates are the whole prompt with each of the channel's wordings of one part, or with
+    some that are drawn; the score is the log-probability of the user's turn, its end included,
+    under the teacher's system prompt or adapter. The likeliest is taken, or one is drawn by
+    likelihood. The next part is chosen with that one in place.
 
     Args:
         chat: The base model.
         rows: The data; its prompts are the channel's.
         channel: Has the wordings.
         teacher: Who chooses; the control for the base.
-        config: Which parts, in which order, and how.
+        config: Which parts, in which order, among how many wordings, and how.
         progress: Told of the rows that are done.
 
     Raises:
@@ -53,13 +54,18 @@ def choose_wordings(
     parts = channel.free_parts if config.parts is None else config.parts
     outcomes: list[Outcome] = []
     with activated(chat, teacher.adapter) as model:
+        fused = FusedModel.of(model)
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
             prompts = [prompt_of(channel, row) for row in chunk]
             rngs = [row_rng(config.seed, row) for row in chunk]
             for part in parts:
-                variants = [prompt.variants(part) for prompt in prompts]
-                scores = _scores(chat, model, variants, teacher.system_prompt, config.batch_tokens)
+                variants = [
+                    _drawn(prompt.variants(part), config.candidates, rng)
+                    for prompt, rng in zip(prompts, rngs, strict=True)
+                ]
+                turns = [_turns(chat, own, teacher.system_prompt) for own in variants]
+                scores = _scores(chat, model, fused, turns, config.batch_tokens)
                 prompts = [
                     own[_choice(score, config.temperature, rng)]
                     for own, score, rng in zip(variants, scores, rngs, strict=True)
@@ -73,29 +79,49 @@ def choose_wordings(
     return transformed(config.kind, outcomes)
 
 
+def _drawn(
+    variants: Sequence[ChannelPrompt], n: int | None, rng: np.random.Generator
+) -> Sequence[ChannelPrompt]:
+    """Return all variants, or n that are drawn."""
+    if n is None or n >= len(variants):
+        return variants
+    return [variants[place] for place in rng.choice(len(variants), n, replace=False)]
+
+
+def _turns(
+    chat: ChatModel, prompts: Sequence[ChannelPrompt], system_prompt: str | None
+) -> list[tuple[int, ...]]:
+    """Return the token ids of what stands before each answer's header."""
+    encoded = [encode_prompt(chat, prompt_messages(one.text, system_prompt)) for one in prompts]
+    return [tuple(one.ids[: one.header_start]) for one in encoded]
+
+
 def _scores(
     chat: ChatModel,
     model: PreTrainedModel,
-    variants: Sequence[Sequence[ChannelPrompt]],
-    system_prompt: str | None,
+    fused: FusedModel | None,
+    turns: Sequence[Sequence[tuple[int, ...]]],
     batch_tokens: int,
 ) -> list[NDArray[np.float64]]:
-    """Return per row the log-probability of each variant, but for what all begin with."""
-    turns: list[tuple[int, ...]] = []
-    for prompt in (prompt for own in variants for prompt in own):
-        encoded = encode_prompt(chat, prompt_messages(prompt.text, system_prompt))
-        turns.append(tuple(encoded.ids[: encoded.header_start]))
-    start = max(1, len(shared_prefix(turns)))
+    """Return per row the log-probability of each variant, but for what the row's begin with."""
+    prompts: list[tuple[int, ...]] = []
+    rest: list[tuple[int, ...]] = []
+    for own in turns:
+        start = max(1, len(shared_prefix(own)))
+        prompts += [turn[:start] for turn in own]
+        rest += [turn[start:] for turn in own]
     values = forced_values(
         model,
-        [turn[:start] for turn in turns],
-        [turn[start:] for turn in turns],
+        fused,
+        prompts,
+        rest,
         log_probability,
         n_layers=chat.n_layers,
+        pad_id=chat.pad_id,
         batch_tokens=batch_tokens,
     )
     totals = np.array([value.sum() for value in values])
-    return np.split(totals, np.cumsum([len(own) for own in variants])[:-1])
+    return np.split(totals, np.cumsum([len(own) for own in turns])[:-1])
 
 
 def _choice(scores: NDArray[np.float64], temperature: float, rng: np.random.Generator) -> int:

@@ -51,6 +51,12 @@ class RewritePrompt(_Transform):
         "the channel's, by how likely the model finds the whole prompt.",
     )
     parts: Parts = None
+    candidates: int | None = Field(
+        default=None,
+        ge=1,
+        description="For the choice: as many wordings of a part, drawn for each row; none: all.",
+        exclude_if=lambda candidates: candidates is None,  # keys are older than this field
+    )
     temperature: float = Field(
         1.0, ge=0, description="Of the rewriting, or of the choice; 0 takes the likeliest."
     )
