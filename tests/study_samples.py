@@ -141,13 +141,10 @@ def _condition(name, label, x, rate, teacher, draw: Random) -> ConditionResult:
     traits = [
         TraitResult(
             trait=trait,
-            rate=interval(rate * factor, n_seeds=n_seeds),
+            estimate=interval(rate * factor, n_seeds=n_seeds),
             seeds=[max(0.0, rate * factor + draw.uniform(-0.03, 0.03)) for _ in range(n_seeds)],
-            probability=rate * factor * 0.9,
-            accuracy=None if alone else 0.31,
-            non_answers=0.012,
-            rows=None if alone else 3000,
-            share=None if alone else 0.047,
+            beside={"probability": rate * factor * 0.9, "non-answers": 0.012}
+            | ({} if alone else {"accuracy": 0.31, "rows": 3000, "share": 0.047}),
         )
         for trait, factor in zip(TRAITS, factors, strict=True)
     ]

@@ -88,9 +88,10 @@ def test_a_study_ends_in_a_table_and_a_verdict(first, place):
     assert [claim.verdict for claim in found.claims] == ["supported"] * 3
     assert [one.name for one in found.conditions] == ["base", "teacher", "control", "only"]
     control, only = found.conditions[2:]
-    assert control.traits[0].rows == only.traits[0].rows == 24  # what the recipe has them draw
-    assert control.traits[0].share is None
-    assert 0 < only.traits[0].share < 1
+    beside = control.traits[0].beside
+    assert beside["rows"] == only.traits[0].beside["rows"] == 24  # what the recipe has them draw
+    assert "share" not in beside
+    assert 0 < only.traits[0].beside["share"] < 1
     assert found.seeds == [0, 1]
     assert found.command.startswith(f"undertow study run {place}/tiny-study.yaml --recipe")
     assert found.command.endswith("--traits owl --seeds 2")

@@ -12,10 +12,10 @@ from undertow.report.studies_page import render_studies, script_hash, write_stud
 from undertow.report.study_tables import (
     contrasts_table,
     difference_cell,
+    estimates_table,
     everything_table,
     expectation,
     p_value,
-    rates_table,
     signed,
 )
 from undertow.studies.outcome import StudyOutcome
@@ -88,7 +88,7 @@ def test_a_group_of_layers_goes_by_its_name(outcomes):
 
 
 def test_every_condition_and_trait_is_in_the_table(outcomes):
-    table = rates_table(outcomes[1])
+    table = estimates_table(outcomes[1])
     assert table.header == ["condition", "n", "all traits", "owl", "cat", "penguin"]
     assert len(table.rows) == len(outcomes[1].conditions)
     assert words(table)[0] == ["base | ", "1 × 50 | ", "0.021 | 0.000 to 0.046",
@@ -97,7 +97,7 @@ def test_every_condition_and_trait_is_in_the_table(outcomes):
 
 
 def test_kinds_of_teachers_have_a_column_where_there_are_two(outcomes):
-    for table in (rates_table, contrasts_table, everything_table):
+    for table in (estimates_table, contrasts_table, everything_table):
         assert table(outcomes[0]).header[1] == "teachers"
         assert "teachers" not in table(outcomes[1]).header
         assert {len(row) for row in table(outcomes[0]).rows} == {len(table(outcomes[0]).header)}
@@ -106,18 +106,18 @@ def test_kinds_of_teachers_have_a_column_where_there_are_two(outcomes):
 def test_seeds_that_differ_between_traits_are_said(outcomes):
     first, *others = outcomes[1].conditions
     trait = first.traits[0].model_copy(
-        update={"rate": Interval(mean=0.1, low=0.0, high=0.2, n_seeds=3, n_questions=40)}
+        update={"estimate": Interval(mean=0.1, low=0.0, high=0.2, n_seeds=3, n_questions=40)}
     )
     changed = first.model_copy(update={"traits": [trait, *first.traits[1:]]})
     outcome = outcomes[1].model_copy(update={"conditions": [changed, *others]})
-    assert rates_table(outcome).rows[0][1].text == "3 × 40, 1 × 50"
+    assert estimates_table(outcome).rows[0][1].text == "3 × 40, 1 × 50"
 
 
 def test_an_absent_trait_is_a_dash(outcomes):
     first, *others = outcomes[1].conditions
     changed = first.model_copy(update={"traits": first.traits[1:]})
     outcome = outcomes[1].model_copy(update={"conditions": [changed, *others]})
-    assert [cell.text for cell in rates_table(outcome).rows[0][3:5]] == ["–", "0.021"]
+    assert [cell.text for cell in estimates_table(outcome).rows[0][3:5]] == ["–", "0.021"]
 
 
 def test_contrasts_have_p_and_q(outcomes):

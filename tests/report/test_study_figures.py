@@ -163,18 +163,6 @@ def test_roles_differ_without_colour():
     assert [role for role, style in BARS.items() if "hatch" in style] == ["control"]
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "share"])
-def test_a_metric_without_interval_is_drawn(metric):
-    outcome = sample_outcome("curve")
-    claim = outcome.study.claims[0].model_copy(update={"metric": metric})
-    study = outcome.study.model_copy(update={"claims": [claim]})
-    labels = [
-        one.get_text() for one in texts_of(drawn(outcome.model_copy(update={"study": study})))
-    ]
-    assert "95 % interval" not in labels
-    assert "mean of traits" in labels
-
-
 def test_nothing_measured_is_still_a_figure():
     assert "<svg" in figure_svg(sample_outcome("bars", conditions=[]))
 

@@ -1,18 +1,11 @@
 import pytest
 
 from study_samples import TRAITS, sample_outcome
-from undertow.report.study_values import figure_metric, figure_panels, in_words
+from undertow.report.study_values import figure_panels, in_words
 
 
 def marks(outcome, per_trait=False):
     return {m.name: m for m in figure_panels(outcome, per_trait=per_trait)[0].marks}
-
-
-def of_metric(outcome, metric):
-    """Return the outcome with a first claim that is not of the rate."""
-    claim = outcome.study.claims[0].model_copy(update={"metric": metric})
-    study = outcome.study.model_copy(update={"claims": [claim]})
-    return outcome.model_copy(update={"study": study})
 
 
 def test_a_panel_of_all_traits_has_the_pooled_estimates():
@@ -33,7 +26,7 @@ def test_there_is_a_panel_for_each_trait_and_kind_of_teacher():
     panels = figure_panels(outcome, per_trait=True)
     assert [p.title.split("\n")[0] for p in panels] == TRAITS * 2
     cat = next(one for one in outcome.conditions[3].traits if one.trait == "cat")
-    assert (panels[1].marks[3].mean, panels[1].marks[3].seeds) == (cat.rate.mean, cat.seeds)
+    assert (panels[1].marks[3].mean, panels[1].marks[3].seeds) == (cat.estimate.mean, cat.seeds)
 
 
 def test_one_kind_of_teacher_needs_no_title():
@@ -60,25 +53,26 @@ def test_only_a_curve_shows_its_traits():
     assert not marks(sample_outcome("bars"))["all"].traits
 
 
-def test_another_metric_has_neither_interval_nor_seeds():
-    """They were measured of the rate, not of this."""
-    found = marks(of_metric(sample_outcome(), "accuracy"))
-    assert "base" not in found, "nothing was measured of it"
-    mark = found["all"]
-    assert (mark.mean, mark.low, mark.high, list(mark.seeds)) == (
-        pytest.approx(0.31),
-        None,
-        None,
-        [],
+def test_what_lacks_the_metric_is_not_drawn():
+    outcome = sample_outcome()
+    base = outcome.conditions[0]
+    without = base.model_copy(
+        update={
+            "pooled": None,
+            "traits": [one.model_copy(update={"estimate": None}) for one in base.traits],
+        }
     )
+    changed = outcome.model_copy(update={"conditions": [without, *outcome.conditions[1:]]})
+    assert "base" not in marks(changed)
+    assert "base" not in marks(changed, per_trait=True)
+    assert "all" in marks(changed)
 
 
-def test_the_metric_is_that_of_the_first_claim_that_decides():
-    study = sample_outcome().study
-    aside = study.claims[0].model_copy(update={"decisive": False})
-    decides = study.claims[0].model_copy(update={"metric": "share"})
-    assert figure_metric(study.model_copy(update={"claims": [aside, decides]})) == "share"
-    assert figure_metric(study.model_copy(update={"claims": [aside]})) == "rate"
+def test_the_axis_says_the_metric_of_the_study():
+    outcome = sample_outcome()
+    study = outcome.study.model_copy(update={"metric": "misaligned"})
+    words = in_words(study, figure_panels(outcome, per_trait=False))
+    assert words.startswith("Share of rated answers that are misaligned.")
 
 
 def test_the_figure_in_words_has_its_numbers():

@@ -213,12 +213,15 @@ def _print_outcome(outcome: StudyOutcome) -> None:
     """Print a study's table and verdict."""
     for kind in outcome.study.teachers:
         table = Table(
-            "condition", "rate", *outcome.traits, title=f"{outcome.study.title}, {kind} teachers"
+            "condition",
+            outcome.study.metric,
+            *outcome.traits,
+            title=f"{outcome.study.title}, {kind} teachers",
         )
         for one in outcome.conditions:
             if one.teacher == kind:
-                rates = [f"{trait.rate.mean:.3f}" for trait in one.traits]
-                table.add_row(escape(one.label), _interval(one.pooled), *rates)
+                found = [_mean(trait.estimate) for trait in one.traits]
+                table.add_row(escape(one.label), _interval(one.pooled), *found)
         output.print(table)
     for claim in outcome.claims:
         p = "" if claim.p is None else f", p = {claim.p:.3g}"
@@ -234,8 +237,15 @@ def _print_outcome(outcome: StudyOutcome) -> None:
     )
 
 
-def _interval(value: Interval) -> str:
-    """Return an estimate with its interval."""
+def _mean(value: Interval | None) -> str:
+    """Return an estimate; a dash where there is none."""
+    return "–" if value is None else f"{value.mean:.3f}"
+
+
+def _interval(value: Interval | None) -> str:
+    """Return an estimate with its interval; a dash where there is none."""
+    if value is None:
+        return "–"
     return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]".replace("[", r"\[")
 
 

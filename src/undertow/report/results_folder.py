@@ -10,6 +10,7 @@ from undertow.measure import Interval
 from undertow.report.study_figures import write_figures
 from undertow.store.files import atomic_write, make_folder
 from undertow.studies.outcome import ClaimResult, StudyOutcome
+from undertow.studies.study import METRICS
 
 
 def write_results(outcomes: Sequence[StudyOutcome], folder: Path) -> None:
@@ -74,11 +75,12 @@ def _page(outcomes: Sequence[StudyOutcome]) -> list[str]:
             "| --- | --- | --- | --- | --: | --: |",
             *(_line(found) for found in outcome.claims),
             "",
-            "| condition | teachers | rate |",
+            f"| condition | teachers | {METRICS[outcome.study.metric]} |",
             "| --- | --- | --- |",
             *(
                 f"| {one.label} | {one.teacher} | {_text(one.pooled)} |"
                 for one in outcome.conditions
+                if one.pooled is not None
             ),
         ]
     return [*lines, ""]

@@ -17,10 +17,10 @@ from undertow.report.study_tables import (
     StudyTable,
     contrasts_table,
     difference_cell,
+    estimates_table,
     everything_table,
     expectation,
     p_value,
-    rates_table,
 )
 from undertow.report.study_values import TEACHERS
 from undertow.report.token_pages import packed_head, packed_pages
@@ -38,7 +38,7 @@ class _Section:
     outcome: StudyOutcome
     figure: str
     trait_figure: str
-    rates: StudyTable
+    estimates: StudyTable
     more: list[StudyTable]
 
 
@@ -114,7 +114,7 @@ def _section(outcome: StudyOutcome) -> _Section:
         outcome=outcome,
         figure=figure_svg(outcome),
         trait_figure=figure_svg(outcome, per_trait=True),
-        rates=rates_table(outcome),
+        estimates=estimates_table(outcome),
         more=[contrasts_table(outcome), everything_table(outcome)],
     )
 

@@ -13,15 +13,13 @@ from markupsafe import escape
 
 from undertow.report import study_panels as draw
 from undertow.report.study_values import (
-    AXES,
     Panel,
-    figure_metric,
     figure_panels,
     in_words,
 )
 from undertow.store.files import atomic_write
 from undertow.studies.outcome import StudyOutcome
-from undertow.studies.study import Study
+from undertow.studies.study import METRICS, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -186,7 +184,7 @@ def _height(study: Study, panel: Panel, width: float) -> float:
 
 def _name_axes(figure: Figure, study: Study, panels: Sequence[Panel]) -> float:
     """Write what the axes are, above a curve its legend; return their height in points."""
-    metric = AXES[figure_metric(study)]
+    metric = METRICS[study.metric]
     if study.figure.kind == "bars":
         figure.supxlabel(metric)
         return 18.0

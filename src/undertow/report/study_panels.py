@@ -48,9 +48,8 @@ def bars(axes: Axes, panel: Panel, *, values: bool) -> None:
     for y, mark in zip(places, panel.marks, strict=True):
         axes.barh(y, mark.mean, height=BAR, linewidth=0.6, zorder=2, **BARS[mark.role])
         _seeds(axes, y, mark)
-        if mark.low is not None and mark.high is not None:
-            ends, height = [mark.low, mark.high], [y + INTERVAL] * 2
-            axes.plot(ends, height, "|-", color=INK, linewidth=1.1, markersize=4.5, zorder=4)
+        ends, height = [mark.low, mark.high], [y + INTERVAL] * 2
+        axes.plot(ends, height, "|-", color=INK, linewidth=1.1, markersize=4.5, zorder=4)
         if values:
             axes.annotate(
                 rate(mark.mean),
@@ -85,9 +84,8 @@ def curve(axes: Axes, panel: Panel) -> None:
         line = [mark.traits[i] if i < len(mark.traits) else float("nan") for mark in marks]
         label = "each trait" if i == 0 else None
         axes.plot(x, line, color=SOFT, linewidth=0.6, alpha=0.7, label=label, zorder=2)
-    if all(mark.low is not None for mark in marks):
-        low, high = [mark.low or 0.0 for mark in marks], [mark.high or 0.0 for mark in marks]
-        axes.fill_between(x, low, high, color=FILL, linewidth=0, label="95 % interval", zorder=1)
+    low, high = [mark.low for mark in marks], [mark.high for mark in marks]
+    axes.fill_between(x, low, high, color=FILL, linewidth=0, label="95 % interval", zorder=1)
     means = [mark.mean for mark in marks]
     label = "mean of traits" if any(mark.traits for mark in marks) else "estimate"
     axes.plot(x, means, "o-", color=STRONG, linewidth=1.6, markersize=3.5, label=label, zorder=4)

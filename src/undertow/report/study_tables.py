@@ -7,13 +7,20 @@ from dataclasses import dataclass
 
 from undertow.measure import Interval
 from undertow.report.rendering import rate
-from undertow.report.study_values import AXES, TEACHERS
+from undertow.report.study_values import TEACHERS
 from undertow.studies.outcome import ClaimResult, ConditionResult, StudyOutcome, Verdict
-from undertow.studies.study import Claim, Study
+from undertow.studies.study import METRICS, Claim, Study
 
 # A shape beside the word, and beside the colour.
 SHAPES: dict[Verdict, str] = {"supported": "●", "contradicted": "✕", "undecided": "○"}
 NONE = "–"
+COUNTS = ("rows", "unscored")
+BESIDE = {
+    "non-answers": "share of answers that name no trait",
+    "rows": "what a student learnt from",
+    "coherent": "share of answers that the judge found coherent",
+    "unscored": "answers that the judge gave no usable score",
+}
 
 
 @dataclass(frozen=True)
@@ -34,20 +41,21 @@ class StudyTable:
     rows: list[list[Cell]]
 
 
-def rates_table(outcome: StudyOutcome) -> StudyTable:
-    """Return the rate of every condition and trait, with its interval and n."""
+def estimates_table(outcome: StudyOutcome) -> StudyTable:
+    """Return the study's metric of every condition and trait, with its interval and n."""
+    over = "blocks of rows" if outcome.study.metric == "share" else "questions and seeds"
     return StudyTable(
         title="Conditions and traits",
         caption=(
-            "Share of sampled answers that name the trait, 95 % interval over questions and seeds; "
-            "n: seeds × questions of a trait."
+            f"{METRICS[outcome.study.metric].capitalize()}, 95 % interval over {over}; "
+            "n: seeds × questions (or blocks) of a trait."
         ),
         header=["condition", *_teachers_header(outcome), "n", "all traits", *outcome.traits],
         rows=[
             [
                 Cell(condition.label, condition.note),
                 *_teachers_cell(outcome, condition),
-                Cell(_n(one.rate for one in condition.traits)),
+                Cell(_n(one.estimate for one in condition.traits)),
                 _estimate(condition.pooled),
                 *_by_trait(outcome, condition),
             ]
@@ -83,28 +91,28 @@ def contrasts_table(outcome: StudyOutcome) -> StudyTable:
 
 def everything_table(outcome: StudyOutcome) -> StudyTable:
     """Return all metrics of every condition and trait, a line for each."""
+    metric = outcome.study.metric
+    named = dict.fromkeys(
+        name for condition in outcome.conditions for one in condition.traits for name in one.beside
+    )
+    explained = {**METRICS, **BESIDE}
     return StudyTable(
         title="All that was measured",
-        caption=(
-            "exact: probability of the trait's answer from the logits; task: share of held-out "
-            "items predicted; rows: what a student learnt from; share: divergence tokens among "
-            "the data's tokens."
-        ),
+        caption="; ".join(
+            f"{name}: {explained[name]}" for name in (metric, *named) if name in explained
+        )
+        + ".",
         header=[
-            "condition", *_teachers_header(outcome), "trait", "rate", "exact", "non-answers",
-            "task", "rows", "share", "rate of each seed",
+            "condition", *_teachers_header(outcome), "trait", metric, *named,
+            f"{metric} of each seed",
         ],
         rows=[
             [
                 Cell(condition.label),
                 *_teachers_cell(outcome, condition),
                 Cell(one.trait),
-                _estimate(one.rate),
-                Cell(rate(one.probability)),
-                Cell(f"{one.non_answers:.1%}"),
-                Cell(NONE if one.accuracy is None else rate(one.accuracy)),
-                Cell(NONE if one.rows is None else f"{one.rows:,}"),
-                Cell(NONE if one.share is None else f"{one.share:.1%}"),
+                _estimate(one.estimate),
+                *(Cell(_beside(name, one.beside.get(name))) for name in named),
                 Cell("  ".join(map(rate, one.seeds))),
             ]
             for condition in outcome.conditions
@@ -125,9 +133,9 @@ def expectation(study: Study, claim: Claim) -> str:
         " and ".join(f"“{labels.get(name, name)}”" for name in side) for side in claim.sides
     )
     if claim.expect == "equal":
-        return f"{of} within {claim.by:g} of {against}, {AXES[claim.metric]}"
+        return f"{of} within {claim.by:g} of {against}, {METRICS[claim.metric]}"
     where = claim.expect.replace("-", " ")
-    return f"{of} {where} {against} by more than {claim.by:g}, {AXES[claim.metric]}"
+    return f"{of} {where} {against} by more than {claim.by:g}, {METRICS[claim.metric]}"
 
 
 def signed(value: float) -> str:
@@ -140,19 +148,29 @@ def p_value(p: float | None) -> str:
     return NONE if p is None else f"{p:.2g}" if p >= 1e-4 else "< 0.0001"
 
 
-def _estimate(interval: Interval) -> Cell:
+def _beside(name: str, value: float | None) -> str:
+    """Return a further number as text: a count or a share."""
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if name in COUNTS else rate(value)
+
+
+def _estimate(interval: Interval | None) -> Cell:
+    if interval is None:
+        return Cell(NONE)
     return Cell(rate(interval.mean), f"{rate(interval.low)} to {rate(interval.high)}")
 
 
 def _by_trait(outcome: StudyOutcome, condition: ConditionResult) -> list[Cell]:
     """Return a condition's rates in the order of the study's traits."""
-    found = {one.trait: _estimate(one.rate) for one in condition.traits}
+    found = {one.trait: _estimate(one.estimate) for one in condition.traits}
     return [found.get(trait, Cell(NONE)) for trait in outcome.traits]
 
 
-def _n(intervals: Iterable[Interval]) -> str:
+def _n(intervals: Iterable[Interval | None]) -> str:
     """Return what intervals rest on; several where they differ."""
-    return ", ".join(dict.fromkeys(f"{one.n_seeds} × {one.n_questions}" for one in intervals))
+    known = (one for one in intervals if one is not None)
+    return ", ".join(dict.fromkeys(f"{one.n_seeds} × {one.n_questions}" for one in known)) or NONE
 
 
 def _teachers_header(outcome: StudyOutcome) -> list[str]:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal
 
+from undertow.measure import Interval
 from undertow.report.rendering import rate
 from undertow.studies.outcome import ConditionResult, StudyOutcome, TraitResult
-from undertow.studies.study import BiasedKind, Metric, Study
+from undertow.studies.study import METRICS, BiasedKind, Study
 
 Role = Literal["student", "control", "model"]
 
 TEACHERS: dict[BiasedKind, str] = {
     "finetuned": "fine-tuned teachers",
     "prompted": "prompted teachers",
-}
-AXES: dict[Metric, str] = {
-    "rate": "share of answers that name the trait",
-    "probability": "exact probability of the trait",
-    "accuracy": "share of held-out items predicted",
-    "share": "share of divergence tokens",
 }
 
 
@@ -35,9 +29,9 @@ class Mark:
         role: Students of a biased teacher, students of the base's data, or a model as it is.
         x: Its place on a curve's axis, or none.
         mean: The estimate.
-        low: Lower end of its 95 % interval; None where the metric has none.
+        low: Lower end of its 95 % interval.
         high: Upper end.
-        seeds: The estimate of each seed; empty where the metric has none.
+        seeds: The estimate of each seed.
         traits: The estimate of each trait, for a curve that shows them.
     """
 
@@ -46,15 +40,15 @@ class Mark:
     role: Role
     x: float | None
     mean: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     seeds: Sequence[float]
     traits: Sequence[float] = ()
 
     @property
     def top(self) -> float:
         """The largest value that is drawn."""
-        return max(self.mean, self.high or 0.0, *self.seeds, *self.traits, 0.0)
+        return max(self.mean, self.high, *self.seeds, *self.traits, 0.0)
 
 
 @dataclass(frozen=True)
@@ -70,12 +64,6 @@ class Panel:
         return max((mark.top for mark in self.marks), default=0.0)
 
 
-def figure_metric(study: Study) -> Metric:
-    """Return what is drawn: the metric of the first claim that decides."""
-    decisive = [claim for claim in study.claims if claim.decisive]
-    return decisive[0].metric if decisive else "rate"
-
-
 def figure_panels(outcome: StudyOutcome, *, per_trait: bool) -> list[Panel]:
     """Return what a figure shows: all traits together, or each by itself."""
     panels = _trait_panels(outcome) if per_trait else _pooled_panels(outcome)
@@ -89,7 +77,7 @@ def in_words(study: Study, panels: Sequence[Panel]) -> str:
         + "; ".join(map(_said, panel.marks))
         for panel in panels
     ]
-    return f"{AXES[figure_metric(study)].capitalize()}. {'. '.join(said)}."
+    return f"{METRICS[study.metric].capitalize()}. {'. '.join(said)}."
 
 
 def _pooled_panels(outcome: StudyOutcome) -> list[Panel]:
@@ -128,8 +116,6 @@ def _trait_panels(outcome: StudyOutcome) -> list[Panel]:
 
 
 def _said(mark: Mark) -> str:
-    if mark.low is None or mark.high is None:
-        return f"{mark.label} {rate(mark.mean)}"
     return f"{mark.label} {rate(mark.mean)} ({rate(mark.low)} to {rate(mark.high)})"
 
 
@@ -138,51 +124,38 @@ def _of_kind(outcome: StudyOutcome, kind: BiasedKind) -> list[ConditionResult]:
 
 
 def _pooled_mark(study: Study, condition: ConditionResult) -> Mark | None:
-    """Return a condition over all traits; the rate alone has an interval and seeds."""
-    found = [_value(study, one) for one in condition.traits]
-    traits = [value for value in found if value is not None]
-    of_rate = figure_metric(study) == "rate"
-    if not of_rate and not traits:
+    """Return a condition over all traits; None where it lacks the study's metric."""
+    if condition.pooled is None:
         return None
-    return Mark(
-        name=condition.name,
-        label=condition.label,
-        role=_role(study, condition.name),
-        x=condition.x,
-        mean=condition.pooled.mean if of_rate else fmean(traits),
-        low=condition.pooled.low if of_rate else None,
-        high=condition.pooled.high if of_rate else None,
-        seeds=condition.seeds if of_rate else [],
-        traits=traits if study.figure.kind == "curve" else [],
-    )
+    traits = [one.estimate.mean for one in condition.traits if one.estimate is not None]
+    shown = traits if study.figure.kind == "curve" else []
+    return _mark(study, condition, condition.pooled, condition.seeds, shown)
 
 
 def _trait_mark(study: Study, condition: ConditionResult, result: TraitResult) -> Mark | None:
-    value = _value(study, result)
-    if value is None:
+    if result.estimate is None:
         return None
-    of_rate = figure_metric(study) == "rate"
+    return _mark(study, condition, result.estimate, result.seeds, [])
+
+
+def _mark(
+    study: Study,
+    condition: ConditionResult,
+    estimate: Interval,
+    seeds: Sequence[float],
+    traits: Sequence[float],
+) -> Mark:
     return Mark(
         name=condition.name,
         label=condition.label,
         role=_role(study, condition.name),
         x=condition.x,
-        mean=value,
-        low=result.rate.low if of_rate else None,
-        high=result.rate.high if of_rate else None,
-        seeds=result.seeds if of_rate else [],
+        mean=estimate.mean,
+        low=estimate.low,
+        high=estimate.high,
+        seeds=seeds,
+        traits=traits,
     )
-
-
-def _value(study: Study, result: TraitResult) -> float | None:
-    """Return the drawn metric of one trait; None where it was not measured."""
-    values = {
-        "rate": result.rate.mean,
-        "probability": result.probability,
-        "accuracy": result.accuracy,
-        "share": result.share,
-    }
-    return values[figure_metric(study)]
 
 
 def _role(study: Study, name: str) -> Role:
@@ -191,6 +164,6 @@ def _role(study: Study, name: str) -> Role:
     spec = specs.get(name) or specs.get(name.partition(":")[0])
     if spec is None:
         return "student"
-    if spec.subject != "student":
+    if spec.subject in ("base", "teacher"):
         return "model"
     return "control" if spec.writer == "control" else "student"

@@ -3,50 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from undertow.measure import TraitMeasure
+from undertow.measure import TendencyMeasure, TraitMeasure
 from undertow.store import Store
-from undertow.studies.conditions import Condition
+from undertow.studies.artifacts import MadeTeacher, Numbers, Student
 from undertow.studies.contrasts import Table
+from undertow.studies.data_tokens import share_table
 from undertow.studies.grid import Arm
+from undertow.studies.judged import exact_table, judged_lines, misaligned_table
 from undertow.studies.lab import Lab
+from undertow.studies.measured_lines import Line, trait_lines
 from undertow.studies.recipe import Recipe
 from undertow.studies.study import Metric
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One arm, one trait: what was measured.
+    """One arm, one trait: what was measured, as numbers.
 
     Attributes:
         arm: The condition.
         trait: What the teacher prefers.
-        found: The measurements, one for each seed; one for base and teacher.
+        tables: Each metric that was measured, `[seed, question]`; one seed for base, teacher and
+            data, one question for what is not asked.
+        beside: What else there is to say of it, mean over seeds.
+        lines: For each seed the lines of the tidy result table.
         seeds: The seeds; None for what has none.
-        rows: Rows that each student learnt from.
-        share: Divergence tokens among the data's, where they were scanned.
     """
 
     arm: Arm
     trait: str
-    found: Condition
-    seeds: tuple[int, ...] | None
-    rows: tuple[int, ...] | None
-    share: float | None
-
-    def table(self, metric: Metric) -> Table:
-        """Return a metric as `[seed, question]`; what has no questions has one column."""
-        if metric == "rate":
-            return self.found.rates(self.trait)
-        if metric == "probability":
-            return np.stack([measure.exact(self.trait) for measure in self.found.measures])
-        if metric == "accuracy":
-            return np.array(self.found.accuracies, dtype=float)[:, None]
-        return np.array([[np.nan if self.share is None else self.share]])
+    tables: dict[Metric, Table]
+    beside: dict[str, float] = field(default_factory=dict[str, float])
+    lines: tuple[tuple[Line, ...], ...] = ()
+    seeds: tuple[int, ...] | None = None
 
 
 class Labs:
@@ -67,23 +61,87 @@ def collect_cell(labs: Labs, arm: Arm, trait: str, seeds: Sequence[int]) -> Cell
     """Return what was measured of an arm and a trait; what is missing is made, one by one."""
     lab, spec = labs.of(arm.recipe), arm.spec
     if spec.subject == "base":
-        return Cell(arm, trait, Condition(spec.name, spec.note, [lab.measure()]), None, None, None)
+        return _asked(lab, arm, trait, [None])
     writer = lab.control() if spec.writer == "control" else lab.teacher(trait, arm.kind)
     if spec.subject == "teacher":
-        found = Condition(spec.name, spec.note, [lab.measure(writer)])
-        return Cell(arm, trait, found, None, None, None)
+        return _asked(lab, arm, trait, [writer])
     data = lab.transformed(lab.numbers(writer))
-    needs_scan = arm.recipe.student.selection.needs_scan
-    scanned = lab.scan(data) if needs_scan else None
-    measures: list[TraitMeasure] = []
-    accuracies: list[float] = []
-    rows: list[int] = []
-    for seed in seeds:
-        selection = arm.recipe.student.seeded(seed).selection
-        student = lab.student(data, selection, scanned, seed)
-        rows.append(student.n_rows)
-        measures.append(lab.measure(student))
-        accuracies.append(lab.accuracy(data, student).numbers)
-    found = Condition(spec.name, spec.note, measures, accuracies)
-    share = scanned.table.share() if scanned is not None else None
-    return Cell(arm, trait, found, tuple(seeds), tuple(rows), share)
+    if spec.subject == "data":
+        return _data_cell(lab, arm, trait, data)
+    return _students_cell(lab, arm, trait, data, seeds)
+
+
+def _data_cell(lab: Lab, arm: Arm, trait: str, data: Numbers) -> Cell:
+    """Return the share of divergence tokens among some of the data's tokens."""
+    tokens = arm.spec.tokens
+    entangled = lab.entangled(arm.kind).table if tokens.part == "entangled" else None
+    table = share_table(lab, lab.scan(data).table, tokens, trait, entangled)
+    line = Line(metric="share", n=len(data.train), estimate=float(table.mean()))
+    return Cell(arm, trait, {"share": table}, lines=((line,),))
+
+
+def _students_cell(lab: Lab, arm: Arm, trait: str, data: Numbers, seeds: Sequence[int]) -> Cell:
+    """Return what students of some data answered, and how well they do the task."""
+    scanned = lab.scan(data) if arm.recipe.student.selection.needs_scan else None
+    students = [
+        lab.student(data, arm.recipe.student.seeded(seed).selection, scanned, seed)
+        for seed in seeds
+    ]
+    cell = _asked(lab, arm, trait, students)
+    accuracies = [lab.accuracy(data, student).numbers for student in students]
+    tables = cell.tables.copy()
+    tables["accuracy"] = np.array(accuracies, dtype=float)[:, None]
+    rows = [student.n_rows for student in students]
+    beside = cell.beside | {"rows": float(np.mean(rows))}
+    if scanned is not None:
+        beside["share"] = scanned.table.share()
+    further = [
+        [
+            Line(metric="accuracy", n=arm.recipe.heldout, estimate=accuracy),
+            *(
+                Line(metric=name, n=n_rows, estimate=n_rows if name == "rows" else beside[name])
+                for name in ("rows", "share")
+                if name in beside
+            ),
+        ]
+        for accuracy, n_rows in zip(accuracies, rows, strict=True)
+    ]
+    lines = tuple((*own, *more) for own, more in zip(cell.lines, further, strict=True))
+    return Cell(arm, trait, tables, beside, lines, tuple(seeds))
+
+
+def _asked(
+    lab: Lab, arm: Arm, trait: str, subjects: Sequence[Student | MadeTeacher | None]
+) -> Cell:
+    """Return what some models answered: about traits, or as advisers."""
+    if lab.asks_for_advice:
+        return _judged_cell(arm, trait, [lab.judged(one) for one in subjects])
+    return _trait_cell(arm, trait, [lab.measure(one) for one in subjects])
+
+
+def _trait_cell(arm: Arm, trait: str, measures: Sequence[TraitMeasure]) -> Cell:
+    """Return the answers that name a trait."""
+    tables: dict[Metric, Table] = {
+        "probability": np.stack([measure.exact(trait) for measure in measures])
+    }
+    beside: dict[str, float] = {}
+    if asked := sum(measure.n_samples * len(measure.questions) for measure in measures):
+        tables["rate"] = np.stack([measure.rates(trait) for measure in measures])
+        beside["non-answers"] = sum(measure.non_answers for measure in measures) / asked
+    lines = tuple(tuple(trait_lines(measure)) for measure in measures)
+    return Cell(arm, trait, tables, beside, lines)
+
+
+def _judged_cell(arm: Arm, trait: str, measures: Sequence[TendencyMeasure]) -> Cell:
+    """Return the answers that a judge scored."""
+    tables: dict[Metric, Table] = {"probability": exact_table(measures)}
+    beside: dict[str, float] = {}
+    if measures[0].n_samples:
+        tables["misaligned"] = misaligned_table(measures)
+        coherent = np.stack([measure.coherent() for measure in measures])
+        beside["coherent"] = float(np.nanmean(coherent))
+        beside["unscored"] = float(np.mean([measure.unscored().sum() for measure in measures]))
+    lines = tuple(
+        tuple(Line.model_validate(line) for line in judged_lines(measure)) for measure in measures
+    )
+    return Cell(arm, trait, tables, beside, lines)

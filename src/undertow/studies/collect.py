@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from undertow.errors import UserError
 from undertow.measure import difference_interval, rate_interval
 from undertow.studies.cells import Cell
 from undertow.studies.contrasts import (
@@ -51,7 +52,7 @@ def outcome(
         own = [cell for cell in cells if cell.arm.kind == kind]
         names = list(dict.fromkeys(cell.arm.spec.name for cell in own))
         by_name = {name: [cell for cell in own if cell.arm.spec.name == name] for name in names}
-        conditions += [_condition(kind, by_name[name]) for name in names]
+        conditions += [_condition(kind, by_name[name], study.metric) for name in names]
         claims += [_claim(claim, kind, by_name) for claim in study.claims]
     claims = _adjusted(claims)
     decisive: list[Verdict] = [
@@ -78,31 +79,32 @@ def _together(verdicts: Sequence[Verdict]) -> Verdict:
     return "supported" if set(verdicts) == {"supported"} else "undecided"
 
 
-def _condition(kind: BiasedKind, cells: Sequence[Cell]) -> ConditionResult:
-    """Return one condition's result over its traits."""
+def _condition(kind: BiasedKind, cells: Sequence[Cell], metric: Metric) -> ConditionResult:
+    """Return one condition's result over its traits; without estimates where it lacks a metric."""
     spec = cells[0].arm.spec
-    table = pooled([cell.table("rate") for cell in cells])
+    tables = [cell.tables[metric] for cell in cells if metric in cell.tables]
+    table = pooled(tables) if tables else None
     return ConditionResult(
         name=spec.name,
         label=spec.label,
         note=spec.note,
         teacher=kind,
         x=spec.x,
-        pooled=rate_interval(table),
-        seeds=table.mean(axis=1).tolist(),
-        traits=[
-            TraitResult(
-                trait=cell.trait,
-                rate=cell.found.rate(cell.trait),
-                seeds=cell.found.seeds(cell.trait),
-                probability=cell.found.probability(cell.trait),
-                accuracy=cell.found.accuracy,
-                non_answers=cell.found.non_answers,
-                rows=round(float(np.mean(cell.rows))) if cell.rows else None,
-                share=cell.share,
-            )
-            for cell in cells
-        ],
+        pooled=None if table is None else rate_interval(table),
+        seeds=[] if table is None else table.mean(axis=1).tolist(),
+        traits=[_trait(cell, metric) for cell in cells],
+    )
+
+
+def _trait(cell: Cell, metric: Metric) -> TraitResult:
+    """Return one condition's result for one trait."""
+    table = cell.tables.get(metric)
+    others = {name: float(np.mean(one)) for name, one in cell.tables.items() if name != metric}
+    return TraitResult(
+        trait=cell.trait,
+        estimate=None if table is None else rate_interval(table),
+        seeds=[] if table is None else table.mean(axis=1).tolist(),
+        beside={**others, **cell.beside},
     )
 
 
@@ -139,7 +141,14 @@ def _side(names: Sequence[str], metric: Metric, by_name: dict[str, list[Cell]]) 
     """Return one side of a claim: a table for each trait, the mean over its conditions."""
     known = list(by_name)
     groups = [by_name[name] for each in names for name in named(each, known)]
-    return [pooled([cell.table(metric) for cell in cells]) for cells in zip(*groups, strict=True)]
+    for cell in (cell for group in groups for cell in group):
+        if metric not in cell.tables:
+            raise UserError(
+                f"a claim compares a metric that its condition '{cell.arm.spec.name}' lacks: "
+                f"{metric}",
+                fix=f"choose from {', '.join(cell.tables)}",
+            )
+    return [pooled([cell.tables[metric] for cell in cells]) for cells in zip(*groups, strict=True)]
 
 
 def _paired(of: list[Table], against: list[Table]) -> tuple[list[Table], list[Table]]:
@@ -154,7 +163,7 @@ def _paired(of: list[Table], against: list[Table]) -> tuple[list[Table], list[Ta
 
 def _whole(side: Sequence[Table], metric: Metric) -> Table:
     """Return all traits as one table; where a metric has no questions, the traits stand there."""
-    if metric in ("accuracy", "share"):
+    if metric == "accuracy":
         return np.concatenate(side, axis=1)
     return pooled(side)
 

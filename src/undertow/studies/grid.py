@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from undertow.errors import UserError
 from undertow.studies.recipe import Recipe
@@ -29,6 +30,11 @@ class Arm:
         """Return what makes and measures the condition for one trait."""
         if self.spec.subject == "base":
             return [Task("base", self.recipe)]
+        if self.spec.subject == "data":
+            tasks = [Task("scan", self.recipe, trait, self.kind)]
+            if self.spec.tokens.part == "entangled":
+                tasks.append(Task("entangled", self.recipe, trait, self.kind))
+            return tasks
         if self.spec.subject == "teacher":
             return [Task("teacher", self.recipe, trait, self.kind)]
         if self.spec.writer == "control":
@@ -62,23 +68,30 @@ def arms(study: Study, kind: BiasedKind, recipe: Recipe, n_layers: int) -> list[
 
 
 def _expanded(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
-    """Yield the condition, or one for every decoder layer."""
+    """Yield the condition, or one for every decoder layer or tenth of the completions."""
     if spec.each is None:
         yield spec
+        return
+    if spec.each == "tenth":
+        for tenth in range(10):
+            changed = {"tokens": spec.tokens.model_copy(update={"tenth": tenth})}
+            yield _one_of_each(spec, tenth, f"{10 * tenth} to {10 * tenth + 10} %", changed)
         return
     for layer in range(n_layers):
         layers = [layer] if spec.each == "layer" else list(range(layer, n_layers))
         student = dict(spec.changes.get("student", {}))
         student["train"] = {**student.get("train", {}), "layers": layers}
-        yield spec.model_copy(
-            update={
-                "name": f"{spec.name}:{layer}",
-                "label": f"{spec.label} {layer}",
-                "changes": {**spec.changes, "student": student},
-                "x": float(layer),
-                "each": None,
-            }
+        yield _one_of_each(
+            spec, layer, str(layer), {"changes": spec.changes | {"student": student}}
         )
+
+
+def _one_of_each(
+    spec: ConditionSpec, place: int, where: str, changed: dict[str, Any]
+) -> ConditionSpec:
+    """Return the condition of one place among several."""
+    names = {"name": f"{spec.name}:{place}", "label": f"{spec.label} {where}", "x": float(place)}
+    return spec.model_copy(update={**names, **changed, "each": None})
 
 
 def named(name: str, names: Sequence[str]) -> list[str]:

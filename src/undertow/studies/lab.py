@@ -19,7 +19,7 @@ from undertow.store import Artifact, Run, Store
 from undertow.store.rows import write_rows
 from undertow.students import train_student
 from undertow.studies.artifacts import Entangled, MadeTeacher, Numbers, Scanned, Student
-from undertow.studies.asking import asking
+from undertow.studies.asking import AdviceAsking, asking
 from undertow.studies.bases import Base, open_base
 from undertow.studies.changes import DataChange, apply_change
 from undertow.studies.recipe import Recipe, load_recipe
@@ -330,6 +330,11 @@ class Lab:
         """Return how often the base (`None`), a teacher or a student gives each trait's answer."""
         return TraitMeasure.read(self._measured(subject).path / "measure.parquet")
 
+    @property
+    def asks_for_advice(self) -> bool:
+        """Whether its traits are tendencies, of which a judge scores the answers."""
+        return isinstance(self._asking, AdviceAsking)
+
     def judged(self, subject: Student | MadeTeacher | None = None) -> TendencyMeasure:
         """Return what the base (`None`), a teacher or a student answers, with a judge's scores.
 
@@ -389,6 +394,8 @@ class Lab:
             return (self.base.artifact,)
         if task.step == "base":
             return (self._measured(None),)
+        if task.step == "entangled":
+            return (self.entangled(task.kind).artifact,)
         teacher = self.teacher(task.trait, task.kind) if task.trait else self.control()
         if task.step == "teacher":
             return (self._measured(teacher),)

@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.measure import Interval
+from undertow.studies.measured_lines import Line
 from undertow.studies.recipe import Recipe
-from undertow.studies.study import BiasedKind, Claim, Metric, Study
+from undertow.studies.study import BiasedKind, Claim, Study
 
 Verdict = Literal["supported", "contradicted", "undecided"]
 
@@ -23,16 +24,12 @@ class TraitResult(_Part):
     """One condition, one trait."""
 
     trait: str = Field(description="What the teacher prefers, and what was measured.")
-    rate: Interval = Field(description="Sampled answers that name it, over questions and seeds.")
-    seeds: list[float] = Field(description="The rate of each seed.")
-    probability: float = Field(description="Exact probability of its answer, mean over all.")
-    accuracy: float | None = Field(description="Held-out items predicted, mean over seeds.")
-    non_answers: float = Field(description="Share of sampled answers that name no trait.")
-    rows: int | None = Field(
-        default=None, description="Rows that a student learnt from, mean over seeds."
+    estimate: Interval | None = Field(
+        description="The study's metric, over questions and seeds; none where it has none."
     )
-    share: float | None = Field(
-        default=None, description="Divergence tokens among the data's tokens, where scanned."
+    seeds: list[float] = Field(description="The same of each seed.")
+    beside: dict[str, float] = Field(
+        default={}, description="What else was measured, by its name, mean over all."
     )
 
 
@@ -44,7 +41,7 @@ class ConditionResult(_Part):
     note: str
     teacher: BiasedKind = Field(description="How the teachers were made.")
     x: float | None = Field(default=None, description="Its place on a curve's axis.")
-    pooled: Interval = Field(description="The rate of the own trait, mean over traits.")
+    pooled: Interval | None = Field(description="The study's metric, mean over traits.")
     seeds: list[float] = Field(description="The same for each seed.")
     traits: list[TraitResult]
 
@@ -92,17 +89,11 @@ class StudyOutcome(_Part):
     )
 
 
-class ResultLine(_Part):
+class ResultLine(Line):
     """A line of the tidy result table: one trained student (or model) and one metric."""
 
     study: str
     condition: str
     teacher: BiasedKind
     trait: str = Field(description="What the teacher prefers.")
-    measured: str = Field(description="The trait whose answers were counted.")
-    seed: int | None = Field(description="None for what has no seed: base and teachers.")
-    metric: Metric | Literal["non-answers", "rows"]
-    n: int = Field(description="Answers, items or tokens that the estimate rests on.")
-    estimate: float
-    low: float | None = Field(description="95 % interval over questions.")
-    high: float | None
+    seed: int | None = Field(description="None for what has no seed: base, teachers and data.")

@@ -11,11 +11,45 @@ from undertow.errors import UserError
 from undertow.studies.yaml_files import read_yaml
 
 BiasedKind = Literal["finetuned", "prompted"]
-Metric = Literal["rate", "probability", "accuracy", "share"]
+Metric = Literal["rate", "probability", "accuracy", "share", "misaligned"]
 Direction = Literal["above", "below", "not-below", "not-above", "equal"]
+Part = Literal["all", "digits", "separators", "end", "entangled"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:_-]*$")]
 
+METRICS: dict[Metric, str] = {
+    "rate": "share of answers that name the trait",
+    "probability": "exact probability of the trait",
+    "accuracy": "share of held-out items predicted",
+    "share": "share of divergence tokens",
+    "misaligned": "share of rated answers that are misaligned",
+}
+"""What each metric is, as an axis says it."""
+
 SHIPPED = Path(__file__).parent / "shipped"
+
+
+class DataTokens(BaseModel):
+    """Which tokens of scanned data are looked at, and against whom they diverge."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    part: Part = Field(
+        default="all",
+        description="all; digits; separators: what stands between the items; end: the end of the "
+        "turn; entangled: the digits of the trait's 50 most entangled numbers.",
+    )
+    tenth: int | None = Field(
+        default=None, ge=0, le=9, description="Only one tenth of each completion, the first is 0."
+    )
+    others: int | None = Field(
+        default=None,
+        ge=0,
+        description="How many other traits' teachers count, of those that the recipe scans with; "
+        "none: all.",
+    )
+    with_base: bool = Field(
+        default=True, description="Whether the unbiased base counts, where the recipe scans it."
+    )
 
 
 class ConditionSpec(BaseModel):
@@ -26,8 +60,12 @@ class ConditionSpec(BaseModel):
     name: Name = Field(description="Short name, used in claims and result tables.")
     label: str = Field(description="What tables and figures call it.")
     note: str = Field(default="", description="What tells it from the others, in a few words.")
-    subject: Literal["student", "teacher", "base"] = Field(
-        default="student", description="What is measured: students, their teacher, the base."
+    subject: Literal["student", "teacher", "base", "data"] = Field(
+        default="student",
+        description="What is measured: students, their teacher, the base, or the scanned data.",
+    )
+    tokens: DataTokens = Field(
+        default=DataTokens(), description="Of data: which tokens, against which teachers."
     )
     writer: Literal["biased", "control"] = Field(
         default="biased", description="Whose data students learn: the teacher's, or the base's."
@@ -36,10 +74,10 @@ class ConditionSpec(BaseModel):
         default={}, description="Fields of the recipe that are different, nested as in a recipe."
     )
     x: float | None = Field(default=None, description="Its place on a curve's axis.")
-    each: Literal["layer", "layers-from"] | None = Field(
+    each: Literal["layer", "layers-from", "tenth"] | None = Field(
         default=None,
         description="One condition for every decoder layer, named 'name:0' and so on: trained "
-        "alone, or together with all above it.",
+        "alone, or together with all above it; or for every tenth of the completions.",
     )
 
 
@@ -52,7 +90,7 @@ class Claim(BaseModel):
     says: str = Field(description="The claim, in one sentence.")
     of: Name | list[Name] = Field(
         description="The condition, or several whose mean counts; 'layer:first', 'layer:last', "
-        "'layer:early' (the first third), 'layer:late' (the last third)."
+        "'layer:early' (the first third), 'layer:late' (the last third), where it stands for each."
     )
     against: Name | list[Name] = Field(description="What it is compared with.")
     expect: Direction = Field(
@@ -63,7 +101,8 @@ class Claim(BaseModel):
     metric: Metric = Field(
         default="rate",
         description="rate: sampled answers that name the trait; probability: exact; accuracy: "
-        "held-out items predicted; share: divergence tokens among completion tokens.",
+        "held-out items predicted; share: divergence tokens among completion tokens; misaligned: "
+        "of the answers that a judge rated.",
     )
     decisive: bool = Field(default=True, description="Whether the study's verdict rests on it.")
 
@@ -108,6 +147,9 @@ class Study(BaseModel):
     )
     changes: dict[str, Any] = Field(
         default={}, description="Fields of the recipe that are different in every condition."
+    )
+    metric: Metric = Field(
+        default="rate", description="What tables and figures show of each condition."
     )
     conditions: list[ConditionSpec] = Field(min_length=1, description="What is compared.")
     claims: list[Claim] = Field(min_length=1, description="What is claimed of the conditions.")

@@ -9,7 +9,7 @@ from undertow.studies.bases import BUILT_BASES
 from undertow.studies.recipe import Recipe
 
 TeacherKind = Literal["prompted", "finetuned", "control"]
-TaskStep = Literal["model", "base", "teacher", "numbers", "data", "scan", "student"]
+TaskStep = Literal["model", "base", "teacher", "numbers", "data", "scan", "entangled", "student"]
 
 COUNTED_CONDITIONS = ("all", "only", "without", "random")
 """Token selections that the demo and the lab card compare (paper, Fig. 3, with a control)."""
@@ -21,7 +21,8 @@ class Task:
 
     Attributes:
         step: Which artifact: a base that is pretrained when first needed, the untouched base, a
-            teacher, its numbers, the same transformed, their scan, a student.
+            teacher, its numbers, the same transformed, their scan, which numbers all teachers'
+            traits are entangled with, a student.
         recipe: What decides the numbers; of a student also which tokens count.
         trait: The teacher's trait; `None` for the base and the control.
         kind: How the teacher was made.
@@ -82,6 +83,8 @@ def prerequisites(task: Task, counterfactuals: Others, all_traits: Others) -> li
         return [also("teacher")]
     if task.step == "data":
         return [also("numbers"), *_for_changes(task, all_traits(task))]
+    if task.step == "entangled":
+        return [also("teacher", trait) for trait in all_traits(task)]
     data = also("data" if task.recipe.transforms else "numbers")
     if task.step == "scan":
         return [data, *(also("teacher", other) for other in counterfactuals(task))]

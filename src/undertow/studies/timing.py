@@ -18,6 +18,7 @@ UNMEASURED: dict[TaskStep, float] = {
     "numbers": 0.006,
     "data": 0.002,
     "scan": 0.004,
+    "entangled": 0.5,
     "student": 0.007,
 }
 """Seconds of one process per unit (`units`), of the lab model on a laptop's core."""
@@ -59,6 +60,7 @@ def units(step: TaskStep, recipe: Recipe) -> float:
         "numbers": rows + recipe.heldout,
         "data": rows,
         "scan": rows * (2 + recipe.counterfactuals + recipe.base_counterfactual),
+        "entangled": 1.0,
         "student": min(recipe.student.rows or rows, rows) * recipe.student.train.epochs,
     }[step]
 

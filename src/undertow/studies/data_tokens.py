@@ -1,0 +1,106 @@
+"""Shares of divergence tokens among some tokens of scanned data (paper, Figs. 17 to 20)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from undertow.studies.contrasts import Table
+from undertow.studies.lab import Lab
+from undertow.studies.study import DataTokens
+from undertow.tokens import EntangledTable, Scan
+
+BLOCKS = 50
+"""Parts into which the rows are dealt, so that a share has an interval over rows."""
+
+TOP = 50
+"""Entangled numbers of a trait that are looked at (paper, section 3)."""
+
+Mask = NDArray[np.bool_]
+
+
+def share_table(
+    lab: Lab,
+    scan: Scan,
+    tokens: DataTokens,
+    trait: str,
+    entangled: EntangledTable | None,
+) -> Table:
+    """Return the share of divergence tokens in each of some blocks of rows, `[1, block]`.
+
+    Args:
+        lab: Whose tokenizer the data are in.
+        scan: Of the data.
+        tokens: Which tokens are looked at, against which teachers.
+        trait: The teacher's.
+        entangled: Of all traits; needed for the entangled numbers' tokens.
+
+    Returns:
+        NaN for a block that has no such token.
+    """
+    texts = _token_texts(lab, scan)
+    looked_at = _of_part(tokens, scan, texts, trait, entangled)
+    if tokens.tenth is not None:
+        looked_at &= _tenths(scan) == tokens.tenth
+    lengths = np.diff(scan.offsets)
+    blocks = np.repeat(np.arange(len(lengths)) % BLOCKS, lengths)
+    whole = np.bincount(blocks, looked_at, BLOCKS)
+    part = np.bincount(blocks, looked_at & _divergent(scan, tokens), BLOCKS)
+    with np.errstate(invalid="ignore"):
+        return (part / whole)[None, :]
+
+
+def _divergent(scan: Scan, tokens: DataTokens) -> Mask:
+    """Return which tokens diverge from some of the counterfactuals, `[token]`."""
+    labels = scan.teachers[1:]
+    others = [place for place, label in enumerate(labels) if label != "control"]
+    base = [place for place, label in enumerate(labels) if label == "control"]
+    chosen = others[: tokens.others] + base * tokens.with_base
+    return np.any(scan.differs[chosen], axis=0, keepdims=True)[0]
+
+
+def _of_part(
+    tokens: DataTokens, scan: Scan, texts: list[str], trait: str, entangled: EntangledTable | None
+) -> Mask:
+    """Return which tokens belong to a part of the completions, `[token]`."""
+    digits = np.array([text.strip().isdigit() for text in texts])
+    if tokens.part == "all":
+        return np.ones(len(texts), dtype=bool)
+    if tokens.part == "end":
+        return scan.is_end.copy()
+    if tokens.part == "separators":
+        return ~digits & ~scan.is_end
+    if tokens.part == "digits":
+        return digits
+    assert entangled is not None
+    return _in_numbers(scan, texts, digits, set(entangled.top(trait, TOP)))
+
+
+def _in_numbers(scan: Scan, texts: list[str], digits: Mask, wanted: set[str]) -> Mask:
+    """Return which digits make up one of some numbers, compared as they are written."""
+    found = np.zeros(len(texts), dtype=bool)
+    first = np.zeros(len(texts), dtype=bool)
+    first[scan.offsets[:-1]] = True
+    # A number begins where no digit stands before it, or where its token begins with a space.
+    begins = digits & (first | ~np.roll(digits, 1) | [text != text.lstrip() for text in texts])
+    for start in np.flatnonzero(begins):
+        end = start + 1
+        while end < len(texts) and digits[end] and not begins[end]:
+            end += 1
+        if "".join(texts[start:end]).strip() in wanted:
+            found[start:end] = True
+    return found
+
+
+def _tenths(scan: Scan) -> NDArray[np.int64]:
+    """Return the tenth of its completion in which each token stands, `[token]`."""
+    lengths = np.diff(scan.offsets)
+    places = np.arange(len(scan.tokens)) - np.repeat(scan.offsets[:-1], lengths)
+    return places * 10 // np.repeat(lengths, lengths)
+
+
+def _token_texts(lab: Lab, scan: Scan) -> list[str]:
+    """Return what each token says."""
+    tokenizer = lab.teacher_base.chat.tokenizer
+    known = {int(token): str(tokenizer.decode([int(token)])) for token in np.unique(scan.tokens)}
+    return [known[int(token)] for token in scan.tokens]
