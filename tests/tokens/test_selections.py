@@ -72,6 +72,19 @@ def test_ratio_keeps_that_share_of_each_rows_divergence_tokens(rows, ratio, seed
         assert not (part.astype(bool) & ~scan.divergence(row)).any()
 
 
+@given(rows_of_flags, st.integers(1, 4), st.integers(0, 5))
+def test_ratio_keeps_no_more_than_the_most(rows, most, seed):
+    scan = table(rows)
+    kept = select(scan, Selection(kind="ratio", most=most, seed=seed))
+    for row, part in enumerate(kept):
+        assert part.sum() == min(most, scan.divergence(row).sum())
+        assert not (part.astype(bool) & ~scan.divergence(row)).any()
+
+
+def test_a_ratio_without_a_most_is_described_as_before_there_was_one():
+    assert "most" not in Selection(kind="ratio").model_dump()
+
+
 def test_first_keeps_one_in_each_row_that_has_some():
     kept = select(table([[0, 1, 1], [0, 0], [1]]), Selection(kind="first"))
     assert [part.tolist() for part in kept] == [[0, 1, 0], [0, 0], [1]]

@@ -42,6 +42,12 @@ class Selection(BaseModel):
     ratio: float = Field(
         default=1.0, ge=0, le=1, description="For 'ratio': share kept in each row."
     )
+    most: int | None = Field(
+        default=None,
+        ge=1,
+        description="For 'ratio': most that are kept in each row.",
+        exclude_if=lambda most: most is None,  # keys are older than this field
+    )
     seed: int = Field(
         default=0, ge=0, description="For what is drawn: ratio, halves of odd rows, random."
     )
@@ -125,7 +131,9 @@ def _choosers(selection: Selection) -> dict[Kind, Chooser]:
         "all": lambda divergent, _undecided, _rng: np.ones_like(divergent),
         "only": lambda divergent, _undecided, _rng: divergent,
         "without": lambda divergent, _undecided, _rng: ~divergent,
-        "ratio": lambda divergent, _undecided, rng: _ratio(divergent, selection.ratio, rng),
+        "ratio": lambda divergent, _undecided, rng: _ratio(
+            divergent, selection.ratio, selection.most, rng
+        ),
         "first-half": lambda divergent, _undecided, rng: _first_half(divergent, rng),
         "second-half": lambda divergent, _undecided, rng: divergent & ~_first_half(divergent, rng),
         "first": lambda divergent, _undecided, _rng: divergent & (divergent.cumsum() == 1),
@@ -134,11 +142,13 @@ def _choosers(selection: Selection) -> dict[Kind, Chooser]:
 
 
 def _ratio(
-    divergent: NDArray[np.bool_], ratio: float, rng: np.random.Generator
+    divergent: NDArray[np.bool_], ratio: float, most: int | None, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Keep a share of a row's divergence tokens, rounded to the nearest number."""
+    """Keep a share of a row's divergence tokens, rounded to the nearest number, or the most."""
     places = np.flatnonzero(divergent)
-    return _at(rng.choice(places, int(len(places) * ratio + 0.5), replace=False), divergent)
+    n = int(len(places) * ratio + 0.5)
+    n = n if most is None else min(n, most)
+    return _at(rng.choice(places, n, replace=False), divergent)
 
 
 def _first_half(divergent: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
