@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -244,7 +245,7 @@ def _mean(value: Interval | None) -> str:
 
 def _interval(value: Interval | None) -> str:
     """Return an estimate with its interval; a dash where there is none."""
-    if value is None:
+    if value is None or isnan(value.mean):
         return "–"
     return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]".replace("[", r"\[")
 

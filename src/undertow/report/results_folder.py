@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 
 from undertow.measure import Interval
@@ -40,14 +41,19 @@ def verdict_lines(outcomes: Sequence[StudyOutcome]) -> list[dict[str, object]]:
             "study": outcome.study.name,
             "claim": f"{found.claim.says} ({found.teacher} teachers)",
             "verdict": found.verdict,
-            "estimate": round(found.difference.mean, 4),
-            "low": round(found.difference.low, 4),
-            "high": round(found.difference.high, 4),
+            "estimate": _rounded(found.difference.mean),
+            "low": _rounded(found.difference.low),
+            "high": _rounded(found.difference.high),
             "n_seeds": found.difference.n_seeds,
         }
         for outcome in outcomes
         for found in outcome.claims
     ]
+
+
+def _rounded(value: float) -> float | None:
+    """Return a number for JSON; none where it could not be measured."""
+    return None if isnan(value) else round(value, 4)
 
 
 def _page(outcomes: Sequence[StudyOutcome]) -> list[str]:
@@ -97,5 +103,7 @@ def _line(found: ClaimResult) -> str:
 
 
 def _text(value: Interval) -> str:
-    """Return an estimate with its interval."""
+    """Return an estimate with its interval; a dash where it could not be measured."""
+    if isnan(value.mean):
+        return "–"
     return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"

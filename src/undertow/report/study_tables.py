@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isnan
 
 from undertow.measure import Interval
 from undertow.report.rendering import rate
@@ -122,7 +123,9 @@ def everything_table(outcome: StudyOutcome) -> StudyTable:
 
 
 def difference_cell(difference: Interval) -> Cell:
-    """Return a difference with its interval, each with a sign."""
+    """Return a difference with its interval, each with a sign; a dash where it is not known."""
+    if isnan(difference.mean):
+        return Cell(NONE)
     return Cell(signed(difference.mean), f"{signed(difference.low)} to {signed(difference.high)}")
 
 

@@ -134,14 +134,15 @@ def _trait_cell(arm: Arm, trait: str, measures: Sequence[TraitMeasure]) -> Cell:
 
 def _judged_cell(arm: Arm, trait: str, measures: Sequence[TendencyMeasure]) -> Cell:
     """Return the answers that a judge scored."""
-    tables: dict[Metric, Table] = {"probability": exact_table(measures)}
+    tables: dict[Metric, Table] = {}
     beside: dict[str, float] = {}
+    if not np.isnan(exact := exact_table(measures)).any():
+        tables["probability"] = exact
     if measures[0].n_samples:
         tables["misaligned"] = misaligned_table(measures)
         coherent = np.stack([measure.coherent() for measure in measures])
-        beside["coherent"] = float(np.nanmean(coherent))
+        if not np.isnan(coherent).all():
+            beside["coherent"] = float(np.nanmean(coherent))
         beside["unscored"] = float(np.mean([measure.unscored().sum() for measure in measures]))
-    lines = tuple(
-        tuple(Line.model_validate(line) for line in judged_lines(measure)) for measure in measures
-    )
+    lines = tuple(tuple(judged_lines(measure)) for measure in measures)
     return Cell(arm, trait, tables, beside, lines)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from undertow.errors import UserError
-from undertow.measure import difference_interval, rate_interval
+from undertow.measure import Interval, difference_interval, rate_interval
 from undertow.studies.cells import Cell
 from undertow.studies.contrasts import (
     Table,
@@ -80,32 +80,43 @@ def _together(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def _condition(kind: BiasedKind, cells: Sequence[Cell], metric: Metric) -> ConditionResult:
-    """Return one condition's result over its traits; without estimates where it lacks a metric."""
+    """Return one condition's result over its traits."""
     spec = cells[0].arm.spec
     tables = [cell.tables[metric] for cell in cells if metric in cell.tables]
-    table = pooled(tables) if tables else None
+    estimate, seeds = _estimate(pooled(tables) if tables else None)
     return ConditionResult(
         name=spec.name,
         label=spec.label,
         note=spec.note,
         teacher=kind,
         x=spec.x,
-        pooled=None if table is None else rate_interval(table),
-        seeds=[] if table is None else table.mean(axis=1).tolist(),
+        pooled=estimate,
+        seeds=seeds,
         traits=[_trait(cell, metric) for cell in cells],
     )
 
 
 def _trait(cell: Cell, metric: Metric) -> TraitResult:
     """Return one condition's result for one trait."""
-    table = cell.tables.get(metric)
+    estimate, seeds = _estimate(cell.tables.get(metric))
     others = {name: float(np.mean(one)) for name, one in cell.tables.items() if name != metric}
     return TraitResult(
         trait=cell.trait,
-        estimate=None if table is None else rate_interval(table),
-        seeds=[] if table is None else table.mean(axis=1).tolist(),
+        estimate=estimate,
+        seeds=seeds,
         beside={**others, **cell.beside},
     )
+
+
+def _estimate(table: Table | None) -> tuple[Interval | None, list[float]]:
+    """Return an estimate and that of each seed; none where a metric is lacking.
+
+    It is lacking too where of some student no answer was rated: the others alone would be another
+    comparison.
+    """
+    if table is None or np.isnan(table).any():
+        return None, []
+    return rate_interval(table), table.mean(axis=1).tolist()
 
 
 def _claim(claim: Claim, kind: BiasedKind, by_name: dict[str, list[Cell]]) -> ClaimResult:

@@ -116,7 +116,7 @@ def make_job(
     """
     study = load_study(name)
     recipes: dict[BiasedKind, Recipe] = {
-        kind: _recipe(recipe or RECIPES[kind], model) for kind in study.teachers
+        kind: _recipe(recipe or (RECIPES | study.recipes)[kind], model) for kind in study.teachers
     }
     lab = Labs(PlannedStore(Path())).of(recipes[study.teachers[0]].changed(study.changes))
     changed = (recipes[study.teachers[0]].changed(one.changes) for one in study.conditions)

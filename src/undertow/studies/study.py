@@ -142,6 +142,11 @@ class Study(BaseModel):
     teachers: list[BiasedKind] = Field(
         default=["finetuned"], min_length=1, description="Kinds of teachers, each with its recipe."
     )
+    recipes: dict[BiasedKind, str] = Field(
+        default={},
+        description="Recipe for each kind of teacher, where none is named on the command line; "
+        "else that of all studies.",
+    )
     traits: list[str] = Field(
         default=[], description="Traits to hide; none: those that the command line asks for."
     )
