@@ -1,0 +1,22 @@
+"""docs/studies.md: every study that ships is in it, and its own example is a study."""
+
+import re
+from pathlib import Path
+
+from undertow.studies.grid import arms
+from undertow.studies.recipe import load_recipe
+from undertow.studies.study import load_study, shipped_studies
+
+PAGE = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+
+
+def test_every_study_is_in_the_table():
+    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE)) == shipped_studies()
+
+
+def test_the_example_is_a_study(tmp_path):
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "my-rank.yaml"
+    path.write_text(text, encoding="utf-8")
+    found = arms(load_study(path), "finetuned", load_recipe("lab"), 6)
+    assert [arm.recipe.student.train.rank for arm in found] == [8, 8, 2]
