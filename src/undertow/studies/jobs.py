@@ -175,7 +175,7 @@ def run_jobs(
         for job in jobs:
             name = job.study.name
             if name not in outcomes and needed[name] <= progress.finished.keys():
-                outcomes[name] = _finish(job, labs, root, run_id)
+                outcomes[name] = finish(job, labs, root, run_id)
                 if on_outcome:
                     on_outcome(outcomes[name])
 
@@ -183,7 +183,7 @@ def run_jobs(
     return [outcomes[job.study.name] for job in jobs]
 
 
-def _finish(job: Job, labs: Labs, root: Path, run_id: str) -> StudyOutcome:
+def finish(job: Job, labs: Labs, root: Path, run_id: str) -> StudyOutcome:
     """Collect a study whose tasks are finished, and keep its result."""
     cells = job.cells(labs)
     recipe = job.recipes[job.study.teachers[0]]
