@@ -15,7 +15,9 @@ def test_prints_every_field_of_a_recipe_that_loads(undertow, tmp_path, name):
     path = tmp_path / "mine.yaml"
     path.write_text(undertow("recipe", name).stdout)
     assert load_recipe(path) == load_recipe(name)
-    assert yaml.safe_load(path.read_text()) == load_recipe(name).model_dump(mode="json")
+    printed = yaml.safe_load(path.read_text())
+    assert printed["student"]["selection"].pop("most") is None  # a dump leaves it out
+    assert printed == load_recipe(name).model_dump(mode="json")
 
 
 @pytest.mark.parametrize("prompt", ["two\nlines: of # text", "yes", "'a', [b] {c}", "", "# no"])
