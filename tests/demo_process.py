@@ -1,6 +1,7 @@
-"""`undertow demo` as a process of its own, with a list of the steps that it really does."""
+"""A command as a process of its own, with a list of the steps that it really does."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,9 +9,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tiny_study import write_tiny
 
-# Python runs this first in the demo and in each of its workers.
+# Python runs this first in the command and in each of its workers.
 SITE = """
 import os
 from undertow.store.steps import Store
@@ -20,6 +23,14 @@ def noted(self, artifact, *rest):
     with open(os.environ["DONE_STEPS"], "a") as file:
         file.write(artifact.name + "/" + artifact.key + "\\n")
 Store._do = noted
+"""
+
+# Own mounts without rights of the administrator; afterwards there is space, and it goes on.
+SMALL_DISK = """
+mkdir -p "$1" && mount -t tmpfs -o size="$2" none "$1" || exit 77
+store="$1"; shift 2
+"$@"; echo "exit code $?"
+mount -o remount,size=64m "$store" && "$@"
 """
 
 
@@ -52,7 +63,7 @@ class DemoPlace:
         }
 
     def start(self, *command: str, report: str = "report.html") -> subprocess.Popen:
-        """Start the demo (or another command) in a session of its own."""
+        """Start the place's command (or another one) in a session of its own."""
         return subprocess.Popen(
             command or self.command(report),
             env=self.environment,
@@ -63,6 +74,18 @@ class DemoPlace:
             # Who is started in the background ignores Ctrl-C, and so would all that it starts.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
+
+    def start_on_small_disk(self, size: str) -> subprocess.Popen:
+        """Start the command with a store of that size, and again with enough of it."""
+        if shutil.which("unshare") is None:
+            pytest.skip("no unshare here to mount a small disk with")
+        if subprocess.run(self._small_disk("1m", "true"), capture_output=True).returncode:
+            pytest.skip("this machine allows no mounts in a namespace of one's own")
+        return self.start(*self._small_disk(size, *self.command()))
+
+    def _small_disk(self, size: str, *command: str) -> tuple[str, ...]:
+        store = str(self.folder / "store")
+        return ("unshare", "-rm", "sh", "-c", SMALL_DISK, "sh", store, size, *command)
 
     def done(self) -> list[str]:
         """Return the steps that were done, in order, repeats included."""
@@ -75,18 +98,23 @@ class DemoPlace:
             time.sleep(0.05)
 
 
-def result_of(process: subprocess.Popen) -> str:
-    """Wait for a demo that must succeed; return its table and reading."""
+def output_of(process: subprocess.Popen) -> str:
+    """Wait for a command that must succeed; return what it prints."""
     out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert "Traceback" not in err
-    *shown, last = out.rstrip().splitlines()
+    return out
+
+
+def result_of(process: subprocess.Popen) -> str:
+    """Wait for a demo that must succeed; return its table and reading."""
+    *shown, last = output_of(process).rstrip().splitlines()
     assert "report.html" in last
     return "\n".join(shown)
 
 
 def workers_of(process: subprocess.Popen) -> list[int]:
-    """Return the worker processes of a demo."""
+    """Return the worker processes of a command."""
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return [int(pid) for pid in listed if b"spawn_main" in _command_line(pid)]
 

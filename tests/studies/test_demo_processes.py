@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -89,27 +88,9 @@ def test_two_at_once_share_the_work(place, undisturbed):
     assert sorted(place.done()) == undisturbed[1]
 
 
-# Own mounts without rights of the administrator; afterwards there is space, and it goes on.
-SMALL_DISK = """
-mkdir -p "$1" && mount -t tmpfs -o size="$2" none "$1" || exit 77
-store="$1"; shift 2
-"$@"; echo "exit code $?"
-mount -o remount,size=64m "$store" && "$@"
-"""
-
-
-def small_disk(place, size, *command):
-    store = str(place.folder / "store")
-    return ("unshare", "-rm", "sh", "-c", SMALL_DISK, "sh", store, size, *command)
-
-
 @pytest.mark.parametrize("size", ["100k", "500k"])
 def test_a_full_disk_is_one_message_and_keeps_what_is_finished(place, undisturbed, size):
-    if shutil.which("unshare") is None:
-        pytest.skip("no unshare here to mount a small disk with")
-    if subprocess.run(small_disk(place, "1m", "true"), capture_output=True).returncode:
-        pytest.skip("this machine allows no mounts in a namespace of one's own")
-    process = place.start(*small_disk(place, size, *place.command()))
+    process = place.start_on_small_disk(size)
     out, err = process.communicate(timeout=600)
     assert out.startswith("exit code 2\n"), err
     assert err.count("the disk is full") == 1

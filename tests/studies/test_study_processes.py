@@ -1,0 +1,120 @@
+"""A study that is killed, interrupted or short of space, as a process of its own."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from demo_process import DemoPlace, output_of
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"),
+]
+
+STUDY = {
+    "name": "tiny",
+    "title": "A tiny study",
+    "question": "Does anything pass in three steps?",
+    "source": "none",
+    "conditions": [
+        {"name": "control", "label": "control", "writer": "control"},
+        {"name": "all", "label": "all tokens"},
+        {
+            "name": "within",
+            "label": "shuffled, divergence tokens only",
+            "changes": {
+                "transforms": [{"apply": {"kind": "shuffle-within"}}],
+                "student": {"selection": {"kind": "only"}},
+            },
+        },
+    ],
+    "claims": [
+        {
+            "name": "none",
+            "says": "Nothing passes.",
+            "of": "all",
+            "against": "control",
+            "expect": "not-above",
+            "by": 0.5,
+        }
+    ],
+}
+
+
+class StudyPlace(DemoPlace):
+    """The same of a study, with a change of the data and a scan."""
+
+    def command(self, report: str = "") -> list[str]:
+        study = self.folder / "tiny-study.yaml"
+        study.write_text(yaml.safe_dump(STUDY), encoding="utf-8")
+        return [
+            *(sys.executable, "-m", "undertow.cli.main", "study", "run", str(study)),
+            *("--recipe", str(self.recipe), "--traits", "owl", "--seeds", "1"),
+            *("--store", str(self.folder / "store"), "--workers", "2"),
+        ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A study that nobody disturbs: what it shows, and the steps that it does."""
+    place = StudyPlace(tmp_path_factory.mktemp("undisturbed") / "study")
+    shown = output_of(place.start())
+    assert "shuffled, divergence tokens only" in shown
+    assert len(set(place.done())) == len(place.done())
+    return shown, sorted(place.done())
+
+
+@pytest.fixture
+def place(tmp_path):
+    return StudyPlace(tmp_path / "study")
+
+
+def test_killed_at_any_moment_and_run_again(place, undisturbed):
+    """No matter when: same table and verdict, no finished step is done again, none is left over."""
+    moments = random.Random()
+    seed = moments.randrange(2**32)
+    print("seed of the moments:", seed)
+    moments.seed(seed)
+    for n_steps in (0, 3, 7):
+        process = place.start()
+        place.wait_for(process, n_steps)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(moments.uniform(0.1, 1.0))
+        process.kill()
+        out, err = process.communicate(timeout=600)
+        assert process.returncode == -signal.SIGKILL
+        assert "Traceback" not in out + err
+        assert not list((place.folder / "store").glob("results/*/tiny.json"))
+    assert output_of(place.start()) == undisturbed[0]
+    assert sorted(place.done()) == undisturbed[1]
+    assert not list((place.folder / "store" / "partial").iterdir())
+
+
+def test_an_interruption_is_one_message_and_nothing_is_lost(place, undisturbed):
+    process = place.start()
+    place.wait_for(process, 3)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 130
+    assert err.count("interrupted: finished work is kept") == 1
+    assert "Traceback" not in out + err
+    assert 3 <= len(place.done()) < len(undisturbed[1])
+    assert output_of(place.start()) == undisturbed[0]
+    assert sorted(place.done()) == undisturbed[1]
+
+
+def test_a_full_disk_is_one_message_and_keeps_what_is_finished(place, undisturbed):
+    process = place.start_on_small_disk("500k")
+    out, err = process.communicate(timeout=600)
+    assert out.startswith("exit code 2\n"), err
+    assert err.count("the disk is full") == 1
+    assert "finished work is kept" in err
+    assert "Traceback" not in out + err
+    assert process.returncode == 0
+    assert out.removeprefix("exit code 2\n") == undisturbed[0]
+    assert sorted(place.done()) == undisturbed[1]
