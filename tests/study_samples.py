@@ -124,7 +124,7 @@ def _study(kind: Kind, teachers: list) -> Study:
                 decisive=False,
             ),
         ],
-        figure=Figure(kind=kind, x="divergence tokens kept, %" if kind == "curve" else ""),
+        figures=[Figure(kind=kind, x="divergence tokens kept, %" if kind == "curve" else "")],
     )
 
 
@@ -154,6 +154,7 @@ def _condition(name, label, x, rate, teacher, draw: Random) -> ConditionResult:
         note="",
         teacher=teacher,
         x=x,
+        metric="rate",
         pooled=interval(rate, 0.025, n_seeds),
         seeds=[sum(one.seeds[i] for one in traits) / len(traits) for i in range(n_seeds)],
         traits=traits,

@@ -19,6 +19,7 @@ from undertow.report.study_tables import (
     signed,
 )
 from undertow.studies.outcome import StudyOutcome
+from undertow.studies.study import Figure
 from view_samples import sample_view
 
 
@@ -94,6 +95,27 @@ def test_every_condition_and_trait_is_in_the_table(outcomes):
     assert words(table)[0] == ["base | ", "1 × 50 | ", "0.021 | 0.000 to 0.046",
                                "0.013 | 0.000 to 0.053", "0.021 | 0.000 to 0.061",
                                "0.029 | 0.000 to 0.069"]  # fmt: skip
+
+
+def test_a_metric_of_its_own_is_said_and_has_its_column(outcomes):
+    first, *others = outcomes[1].conditions
+    changed = first.model_copy(update={"metric": "share"})
+    outcome = outcomes[1].model_copy(update={"conditions": [changed, *others]})
+    assert estimates_table(outcome).rows[0][0].small == "share of divergence tokens"
+    assert not estimates_table(outcome).rows[1][0].small
+    table = everything_table(outcome)
+    rate, share = table.header.index("rate"), table.header.index("share")
+    assert (table.rows[0][rate].text, table.rows[0][share].text) == ("–", "0.013")
+    assert table.rows[3][rate].text != "–"
+
+
+def test_a_study_may_have_several_figures(outcomes):
+    outcome = outcomes[1]
+    few = Figure(name="few", conditions=["base"])
+    study = outcome.study.model_copy(update={"figures": [*outcome.study.figures, few]})
+    page = render_studies([outcome.model_copy(update={"study": study})])
+    assert page.count('<figure class="pooled">') == 2
+    assert page.count('class="study-figure"') == 4
 
 
 def test_kinds_of_teachers_have_a_column_where_there_are_two(outcomes):

@@ -1,14 +1,15 @@
 import re
-from itertools import combinations
+from itertools import combinations, product
 from xml.etree import ElementTree
 
 import pytest
 
 from study_samples import SEEDS, sample_outcome
 from undertow.errors import UserError
-from undertow.report.study_figures import COLUMN, PAGE, _figure, _style, figure_svg, write_figures
+from undertow.report.study_figures import COLUMN, PAGE, _drawing, _style, figure_svg, write_figures
 from undertow.report.study_panels import BARS, matrix_sides
 from undertow.report.study_values import figure_panels
+from undertow.studies.study import Figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 LONG = "students of a teacher with an extraordinarily long name of its condition, number "
@@ -17,12 +18,17 @@ BOTH = ("finetuned", "prompted")
 
 def drawn(outcome, per_trait=False):
     """Return the figure as matplotlib has it, laid out."""
-    panels = figure_panels(outcome, per_trait=per_trait)
+    (spec,) = outcome.study.figures
+    panels = figure_panels(outcome, spec, per_trait=per_trait)
     with _style():
-        n_columns = 3 if per_trait else 1
-        figure = _figure(outcome.study, panels, n_columns, PAGE if per_trait else COLUMN)
+        n_columns, width = (3, PAGE) if per_trait else (1, COLUMN)
+        figure = _drawing(spec, outcome.study.metric, panels, n_columns, width)
         figure.draw_without_rendering()
     return figure
+
+
+def on_page(outcome):
+    return figure_svg(outcome, outcome.study.figures[0])
 
 
 def texts_of(figure):
@@ -149,7 +155,8 @@ def test_an_absent_cell_is_hatched_and_says_nothing():
 
 
 def test_rows_and_columns_come_in_order():
-    (panel,) = figure_panels(sample_outcome("matrix"), per_trait=False)
+    outcome = sample_outcome("matrix")
+    (panel,) = figure_panels(outcome, outcome.study.figures[0], per_trait=False)
     names = ["default", "none", "empty", "named"]
     assert matrix_sides(panel.marks) == (names, names)
 
@@ -164,7 +171,7 @@ def test_roles_differ_without_colour():
 
 
 def test_nothing_measured_is_still_a_figure():
-    assert "<svg" in figure_svg(sample_outcome("bars", conditions=[]))
+    assert "<svg" in on_page(sample_outcome("bars", conditions=[]))
 
 
 def test_the_files_are_named_and_the_same_each_time(tmp_path):
@@ -179,13 +186,22 @@ def test_the_files_are_named_and_the_same_each_time(tmp_path):
     assert not any(re.search(rb"20\d\d-\d\d|Date", data) for data in first)
 
 
+def test_a_second_figure_has_its_name_behind_the_studys(tmp_path):
+    outcome = sample_outcome("bars", traits=["owl"])
+    figures = [*outcome.study.figures, Figure(name="few", conditions=["all"])]
+    study = outcome.study.model_copy(update={"figures": figures})
+    write_figures(outcome.model_copy(update={"study": study}), tmp_path)
+    assert {path.stem for path in tmp_path.iterdir()} == {
+        "bars-study", "bars-study-traits", "bars-study-few", "bars-study-few-traits"}  # fmt: skip
+
+
 def test_a_missing_folder_is_the_users_mistake(tmp_path):
     with pytest.raises(UserError, match="the folder is missing"):
         write_figures(sample_outcome("matrix"), tmp_path / "no")
 
 
 def test_the_pages_figure_keeps_its_text_and_has_the_pages_colours():
-    svg = figure_svg(sample_outcome("bars"))
+    svg = on_page(sample_outcome("bars"))
     root = ElementTree.fromstring(svg)
     words = [("".join(text.itertext())).strip() for text in root.iter(f"{SVG}text")]
     assert {"all tokens", "0.420", "share of answers that name the trait"} <= set(words)
@@ -194,10 +210,12 @@ def test_the_pages_figure_keeps_its_text_and_has_the_pages_colours():
     assert "#b5d2ee" not in svg.replace("var(--figure-bar, #b5d2ee)", "")
 
 
-def test_ids_of_two_figures_differ_and_resolve():
+def test_ids_of_figures_differ_and_resolve():
     seen: set[str] = set()
-    for per_trait in (False, True):
-        svg = figure_svg(sample_outcome("bars"), per_trait=per_trait)
+    outcome = sample_outcome("bars")
+    more = Figure(name="more")
+    for figure, per_trait in product((outcome.study.figures[0], more), (False, True)):
+        svg = figure_svg(outcome, figure, per_trait=per_trait)
         ids = re.findall(r'\bid="([^"]*)"', svg)
         used = re.findall(r'(?:url\(|href=")#([^")]*)', svg)
         assert ids
@@ -211,6 +229,6 @@ def test_a_label_is_no_markup():
     outcome = sample_outcome("bars")
     label = "<b> & $5 or $6"
     changed = outcome.conditions[0].model_copy(update={"label": label})
-    svg = figure_svg(outcome.model_copy(update={"conditions": [changed]}))
+    svg = on_page(outcome.model_copy(update={"conditions": [changed]}))
     texts = [text.text.strip() for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
     assert label in texts

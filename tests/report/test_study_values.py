@@ -4,8 +4,13 @@ from study_samples import TRAITS, sample_outcome
 from undertow.report.study_values import figure_panels, in_words
 
 
-def marks(outcome, per_trait=False):
-    return {m.name: m for m in figure_panels(outcome, per_trait=per_trait)[0].marks}
+def panels_of(outcome, *, per_trait=False, **figure):
+    spec = outcome.study.figures[0].model_copy(update=figure)
+    return figure_panels(outcome, spec, per_trait=per_trait)
+
+
+def marks(outcome, per_trait=False, **figure):
+    return {m.name: m for m in panels_of(outcome, per_trait=per_trait, **figure)[0].marks}
 
 
 def test_a_panel_of_all_traits_has_the_pooled_estimates():
@@ -21,16 +26,16 @@ def test_a_panel_of_all_traits_has_the_pooled_estimates():
 
 def test_there_is_a_panel_for_each_trait_and_kind_of_teacher():
     outcome = sample_outcome(teachers=("finetuned", "prompted"))
-    assert [p.title for p in figure_panels(outcome, per_trait=False)] == [
+    assert [p.title for p in panels_of(outcome)] == [
         "fine-tuned teachers", "prompted teachers"]  # fmt: skip
-    panels = figure_panels(outcome, per_trait=True)
+    panels = panels_of(outcome, per_trait=True)
     assert [p.title.split("\n")[0] for p in panels] == TRAITS * 2
     cat = next(one for one in outcome.conditions[3].traits if one.trait == "cat")
     assert (panels[1].marks[3].mean, panels[1].marks[3].seeds) == (cat.estimate.mean, cat.seeds)
 
 
 def test_one_kind_of_teacher_needs_no_title():
-    assert [p.title for p in figure_panels(sample_outcome(), per_trait=False)] == [""]
+    assert [p.title for p in panels_of(sample_outcome())] == [""]
 
 
 def test_roles_follow_what_is_measured():
@@ -68,14 +73,27 @@ def test_what_lacks_the_metric_is_not_drawn():
     assert "all" in marks(changed)
 
 
-def test_the_axis_says_the_metric_of_the_study():
+def test_a_figure_draws_the_conditions_that_it_names_in_its_order():
+    assert list(marks(sample_outcome(), conditions=["only", "base"])) == ["only", "base"]
+    outcome = sample_outcome("matrix")
+    assert list(marks(outcome, conditions=["named"])) == [
+        "named:default", "named:none", "named:empty", "named:named"]  # fmt: skip
+
+
+def test_a_figure_of_another_metric_draws_what_is_measured_in_it():
     outcome = sample_outcome()
-    study = outcome.study.model_copy(update={"metric": "misaligned"})
-    words = in_words(study, figure_panels(outcome, per_trait=False))
+    shares = [one.model_copy(update={"metric": "share"}) for one in outcome.conditions[:2]]
+    changed = outcome.model_copy(update={"conditions": [*shares, *outcome.conditions[2:]]})
+    assert list(marks(changed, metric="share")) == ["base", "teacher"]
+    assert list(marks(changed)) == ["control", "all", "only", "without", "random"]
+
+
+def test_the_axis_says_the_metric_of_the_study():
+    words = in_words("misaligned", panels_of(sample_outcome()))
     assert words.startswith("Share of rated answers that are misaligned.")
 
 
 def test_the_figure_in_words_has_its_numbers():
     outcome = sample_outcome(teachers=("finetuned", "prompted"))
-    words = in_words(outcome.study, figure_panels(outcome, per_trait=False))
+    words = in_words(outcome.study.metric, panels_of(outcome))
     assert "prompted teachers: base 0.021 (0.000 to 0.046); teacher 0.930" in words

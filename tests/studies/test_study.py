@@ -71,6 +71,24 @@ def test_layers_from_trains_all_above():
     assert [arm.recipe.student.train.layers for arm in found[2:]] == [[0, 1, 2], [1, 2], [2]]
 
 
+def test_a_condition_for_each_tenth_of_the_completions():
+    place = {"name": "place", "label": "completion", "subject": "data", "each": "tenth"}
+    fields = FIELDS | {"conditions": [*FIELDS["conditions"][:2], place]}
+    found = arms(Study.model_validate(fields), "finetuned", RECIPE, 3)[2:]
+    assert [arm.spec.tokens.tenth for arm in found] == list(range(10))
+    last = found[9].spec
+    assert (last.name, last.label, last.x) == ("place:9", "completion 90 to 100 %", 95.0)
+    assert {task.step for arm in found for task in arm.tasks("cat", [0])} == {"scan"}
+
+
+def test_a_claim_is_about_the_studys_metric_where_it_names_none():
+    claims = [FIELDS["claims"][0], FIELDS["claims"][0] | {"name": "task", "metric": "accuracy"}]
+    assert [one.metric for one in Study.model_validate(FIELDS | {"claims": claims}).claims] == [
+        "rate", "accuracy"]  # fmt: skip
+    fields = FIELDS | {"claims": claims, "metric": "share"}
+    assert [one.metric for one in Study.model_validate(fields).claims] == ["share", "accuracy"]
+
+
 def test_names_of_layers_in_claims():
     names = ["base", *(f"layer:{n}" for n in range(7))]
     assert named("layer:first", names) == ["layer:0"]
@@ -99,6 +117,9 @@ def test_a_condition_changes_the_recipe_and_nothing_else():
         ({"tittle": "x"}, "tittle"),
         ({"claims": [FIELDS["claims"][0] | {"of": "alll"}]}, "alll"),
         ({"claims": []}, "claims"),
+        ({"claims": "none", "metric": "share"}, "claims"),
+        ({"figures": [{"conditions": ["al"]}]}, "names no condition: 'al'"),
+        ({"figures": [{}, {"kind": "curve"}]}, "figures have the same name"),
         ({"conditions": [FIELDS["conditions"][0]] * 2}, "same name"),
     ],
 )

@@ -222,7 +222,8 @@ def _print_outcome(outcome: StudyOutcome) -> None:
         for one in outcome.conditions:
             if one.teacher == kind:
                 found = [_mean(trait.estimate) for trait in one.traits]
-                table.add_row(escape(one.label), _interval(one.pooled), *found)
+                other = "" if one.metric == outcome.study.metric else f" ({one.metric})"
+                table.add_row(escape(one.label) + other, _interval(one.pooled), *found)
         output.print(table)
     for claim in outcome.claims:
         p = "" if claim.p is None else f", p = {claim.p:.3g}"

@@ -8,7 +8,7 @@ from math import isnan
 from pathlib import Path
 
 from undertow.measure import Interval
-from undertow.report.study_figures import write_figures
+from undertow.report.study_figures import figure_name, write_figures
 from undertow.store.files import atomic_write, make_folder
 from undertow.studies.outcome import ClaimResult, StudyOutcome
 from undertow.studies.study import METRICS
@@ -75,16 +75,19 @@ def _page(outcomes: Sequence[StudyOutcome]) -> list[str]:
             "",
             f"    {outcome.command}",
             "",
-            f"![{outcome.study.title}]({outcome.study.name}.svg)",
+            *(
+                f"![{outcome.study.title}]({figure_name(outcome, figure)}.svg)"
+                for figure in outcome.study.figures
+            ),
             "",
             "| claim | teachers | verdict | difference | smallest effect | p |",
             "| --- | --- | --- | --- | --: | --: |",
             *(_line(found) for found in outcome.claims),
             "",
-            f"| condition | teachers | {METRICS[outcome.study.metric]} |",
-            "| --- | --- | --- |",
+            "| condition | teachers | metric | estimate |",
+            "| --- | --- | --- | --- |",
             *(
-                f"| {one.label} | {one.teacher} | {_text(one.pooled)} |"
+                f"| {one.label} | {one.teacher} | {METRICS[one.metric]} | {_text(one.pooled)} |"
                 for one in outcome.conditions
                 if one.pooled is not None
             ),

@@ -27,8 +27,19 @@ from undertow.report.token_pages import packed_head, packed_pages
 from undertow.report.token_view import TokenView
 from undertow.store.files import atomic_write
 from undertow.studies.outcome import StudyOutcome
+from undertow.studies.study import OVER, Figure
 
 STATIC_ROWS = 20  # shown without a script
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A figure as the page shows it: all traits together, and each by itself."""
+
+    figure: Figure
+    pooled: str
+    traits: str
+    over: str
 
 
 @dataclass(frozen=True)
@@ -36,8 +47,7 @@ class _Section:
     """What the page shows of one study beside the outcome itself."""
 
     outcome: StudyOutcome
-    figure: str
-    trait_figure: str
+    figures: list[_Drawn]
     estimates: StudyTable
     more: list[StudyTable]
 
@@ -112,8 +122,15 @@ def script_hash(script: str) -> str:
 def _section(outcome: StudyOutcome) -> _Section:
     return _Section(
         outcome=outcome,
-        figure=figure_svg(outcome),
-        trait_figure=figure_svg(outcome, per_trait=True),
+        figures=[
+            _Drawn(
+                figure=figure,
+                pooled=figure_svg(outcome, figure),
+                traits=figure_svg(outcome, figure, per_trait=True),
+                over=OVER[outcome.study.drawn(figure)],
+            )
+            for figure in outcome.study.figures
+        ],
         estimates=estimates_table(outcome),
         more=[contrasts_table(outcome), everything_table(outcome)],
     )

@@ -12,18 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from markupsafe import escape
 
 from undertow.report import study_panels as draw
-from undertow.report.study_values import (
-    Panel,
-    figure_panels,
-    in_words,
-)
+from undertow.report.study_values import Panel, figure_panels, in_words
 from undertow.store.files import atomic_write
 from undertow.studies.outcome import StudyOutcome
-from undertow.studies.study import METRICS, Study
+from undertow.studies.study import METRICS, Figure, Metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
 Format = Literal["svg", "pdf"]
 
@@ -74,6 +70,8 @@ STYLE: dict[Any, Any] = {
 def write_figures(outcome: StudyOutcome, folder: str | Path) -> list[Path]:
     """Write NAME.svg and NAME.pdf, all traits together, and NAME-traits.*, one panel for each.
 
+    NAME is the study's, with the figure's behind it where it has one.
+
     Returns:
         The paths. Files of the same outcome are equal byte for byte.
 
@@ -81,43 +79,51 @@ def write_figures(outcome: StudyOutcome, folder: str | Path) -> list[Path]:
         UserError: The folder is missing, or the disk refuses.
     """
     written: list[Path] = []
-    for suffix, per_trait in (("", False), ("-traits", True)):
-        for kind in ("svg", "pdf"):
-            path = Path(folder) / f"{outcome.study.name}{suffix}.{kind}"
-            with atomic_write(path) as temporary:
-                temporary.write_bytes(_drawn(outcome, per_trait, kind))
-            written.append(path)
+    for figure in outcome.study.figures:
+        for suffix, per_trait in (("", False), ("-traits", True)):
+            for kind in ("svg", "pdf"):
+                path = Path(folder) / f"{figure_name(outcome, figure)}{suffix}.{kind}"
+                with atomic_write(path) as temporary:
+                    temporary.write_bytes(_drawn(outcome, figure, per_trait, kind))
+                written.append(path)
     return written
 
 
-def figure_svg(outcome: StudyOutcome, *, per_trait: bool = False) -> str:
+def figure_name(outcome: StudyOutcome, figure: Figure) -> str:
+    """Return what the files of a figure are called."""
+    return f"{outcome.study.name}-{figure.name}".removesuffix("-")
+
+
+def figure_svg(outcome: StudyOutcome, figure: Figure, *, per_trait: bool = False) -> str:
     """Return a figure as an SVG element for the page: in the page's colours, its ids its own."""
-    text = _drawn(outcome, per_trait, "svg").decode("utf-8")
+    text = _drawn(outcome, figure, per_trait, "svg").decode("utf-8")
     text = text[text.index("<svg") :]
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--figure-{name}, {colour})")
-    prefix = f"{outcome.study.name}-{'traits' if per_trait else 'pooled'}-"
+    prefix = f"{figure_name(outcome, figure)}-{'traits' if per_trait else 'pooled'}-"
     used = set(re.findall(r"url\(#([^)]*)\)|href=\"#([^\"]*)\"", text))
     ids = {one for pair in used for one in pair if one}
     text = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m[1]}"' * (m[1] in ids), text)
     text = re.sub(r'(url\(|href=")#', rf"\g<1>#{prefix}", text)
-    words = escape(in_words(outcome.study, figure_panels(outcome, per_trait=per_trait)))
+    panels = figure_panels(outcome, figure, per_trait=per_trait)
+    words = escape(in_words(outcome.study.drawn(figure), panels))
     return text.replace("<svg", f'<svg class="study-figure" role="img" aria-label="{words}"', 1)
 
 
-def _drawn(outcome: StudyOutcome, per_trait: bool, kind: Format) -> bytes:
+def _drawn(outcome: StudyOutcome, figure: Figure, per_trait: bool, kind: Format) -> bytes:
     """Return the figure as a file's bytes; no date, no hash that changes."""
     with _style():
-        panels = figure_panels(outcome, per_trait=per_trait)
+        panels = figure_panels(outcome, figure, per_trait=per_trait)
         n_columns = max(1, min(4, len(outcome.traits))) if per_trait else 1
-        figure = _figure(outcome.study, panels, n_columns, PAGE if per_trait else COLUMN)
+        width = PAGE if per_trait else COLUMN
+        drawing = _drawing(figure, outcome.study.drawn(figure), panels, n_columns, width)
         metadata: dict[str, Any] = (
             {"Date": None, "Creator": None, "Format": None, "Type": None}
             if kind == "svg"
             else {"CreationDate": None, "Creator": None, "Producer": None}
         )
         stream = BytesIO()
-        figure.savefig(stream, format=kind, metadata=metadata)
+        drawing.savefig(stream, format=kind, metadata=metadata)
     return stream.getvalue()
 
 
@@ -133,35 +139,38 @@ def _style() -> Generator[None]:
         yield
 
 
-def _figure(study: Study, panels: Sequence[Panel], n_columns: int, width: float) -> Figure:
+def _drawing(
+    spec: Figure, metric: Metric, panels: Sequence[Panel], n_columns: int, width: float
+) -> Drawing:
     """Draw all panels in equal axes, so many in a row; the width is in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
     n_rows = max(1, -(-len(panels) // n_columns))
-    figure = Figure((width, 1.0), layout="constrained")
+    figure = Drawing((width, 1.0), layout="constrained")
     FigureCanvasAgg(figure)
     grid = list(figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).flat)
     top = max((panel.top for panel in panels), default=0.0) or 1.0
     for axes, panel in zip(grid, panels, strict=False):
         axes.set_title(panel.title, loc="left")
-        _panel(axes, study, panel, top, values=n_columns == 1)
+        _panel(axes, spec, panel, top, values=n_columns == 1)
     for i, axes in enumerate(grid):
         axes.tick_params(labelbottom=i + n_columns >= len(panels))
         axes.set_axis_on() if i < len(panels) else axes.set_axis_off()
-    height = max((_height(study, panel, width / n_columns) for panel in panels), default=60.0)
-    figure.set_figheight((n_rows * (height + 26) + _name_axes(figure, study, panels)) * POINT)
+    height = max((_height(spec, panel, width / n_columns) for panel in panels), default=60.0)
+    names = _name_axes(figure, spec, metric, panels)
+    figure.set_figheight((n_rows * (height + 26) + names) * POINT)
     return figure
 
 
-def _panel(axes: Axes, study: Study, panel: Panel, top: float, *, values: bool) -> None:
+def _panel(axes: Axes, spec: Figure, panel: Panel, top: float, *, values: bool) -> None:
     """Draw one panel in the study's manner; values begin at zero."""
     from matplotlib.ticker import MaxNLocator
 
     steps = [1, 2, 2.5, 5, 10]
-    if study.figure.kind == "matrix":
+    if spec.kind == "matrix":
         draw.matrix(axes, panel, top)
-    elif study.figure.kind == "curve":
+    elif spec.kind == "curve":
         draw.curve(axes, panel)
         whole = all(float(mark.x).is_integer() for mark in panel.marks if mark.x is not None)
         axes.set_ylim(0, top * 1.05)
@@ -173,27 +182,27 @@ def _panel(axes: Axes, study: Study, panel: Panel, top: float, *, values: bool) 
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=steps))
 
 
-def _height(study: Study, panel: Panel, width: float) -> float:
+def _height(spec: Figure, panel: Panel, width: float) -> float:
     """Return the height of a panel's axes in points, its width in inches given."""
-    if study.figure.kind == "bars":
+    if spec.kind == "bars":
         return draw.bars_height(panel.marks)
-    if study.figure.kind == "matrix":
+    if spec.kind == "matrix":
         return draw.matrix_height(panel.marks, width / POINT)
     return min(130.0, width / POINT * 0.6)
 
 
-def _name_axes(figure: Figure, study: Study, panels: Sequence[Panel]) -> float:
+def _name_axes(figure: Drawing, spec: Figure, metric: Metric, panels: Sequence[Panel]) -> float:
     """Write what the axes are, above a curve its legend; return their height in points."""
-    metric = METRICS[study.metric]
-    if study.figure.kind == "bars":
-        figure.supxlabel(metric)
+    measured = METRICS[metric]
+    if spec.kind == "bars":
+        figure.supxlabel(measured)
         return 18.0
-    if study.figure.kind == "matrix":
-        caption = draw.matrix_caption(metric, study.figure.x, panels)
+    if spec.kind == "matrix":
+        caption = draw.matrix_caption(measured, spec.x, panels)
         figure.supxlabel(caption)
         return 18.0 + draw.LINE_HEIGHT * caption.count("\n")
-    figure.supxlabel(draw.wrapped(study.figure.x, draw.CAPTION_WIDTH))
-    figure.supylabel(metric)
+    figure.supxlabel(draw.wrapped(spec.x, draw.CAPTION_WIDTH))
+    figure.supylabel(measured)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     lines = [draw.wrapped(label) for label in labels]
     figure.legend(handles, lines, loc="outside upper center", ncols=2, frameon=False)

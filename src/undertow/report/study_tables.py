@@ -10,7 +10,7 @@ from undertow.measure import Interval
 from undertow.report.rendering import rate
 from undertow.report.study_values import TEACHERS
 from undertow.studies.outcome import ClaimResult, ConditionResult, StudyOutcome, Verdict
-from undertow.studies.study import METRICS, Claim, Study
+from undertow.studies.study import METRICS, OVER, Claim, Study
 
 # A shape beside the word, and beside the colour.
 SHAPES: dict[Verdict, str] = {"supported": "●", "contradicted": "✕", "undecided": "○"}
@@ -44,17 +44,17 @@ class StudyTable:
 
 def estimates_table(outcome: StudyOutcome) -> StudyTable:
     """Return the study's metric of every condition and trait, with its interval and n."""
-    over = "blocks of rows" if outcome.study.metric == "share" else "questions and seeds"
+    metric = outcome.study.metric
     return StudyTable(
         title="Conditions and traits",
         caption=(
-            f"{METRICS[outcome.study.metric].capitalize()}, 95 % interval over {over}; "
-            "n: seeds × questions (or blocks) of a trait."
+            f"{METRICS[metric].capitalize()}, 95 % interval over {OVER[metric]}; "
+            "n: seeds × questions (or blocks of rows) of a trait."
         ),
         header=["condition", *_teachers_header(outcome), "n", "all traits", *outcome.traits],
         rows=[
             [
-                Cell(condition.label, condition.note),
+                Cell(condition.label, _note(outcome, condition)),
                 *_teachers_cell(outcome, condition),
                 Cell(_n(one.estimate for one in condition.traits)),
                 _estimate(condition.pooled),
@@ -94,7 +94,11 @@ def everything_table(outcome: StudyOutcome) -> StudyTable:
     """Return all metrics of every condition and trait, a line for each."""
     metric = outcome.study.metric
     named = dict.fromkeys(
-        name for condition in outcome.conditions for one in condition.traits for name in one.beside
+        name
+        for condition in outcome.conditions
+        for one in condition.traits
+        for name in (condition.metric, *one.beside)
+        if name != metric
     )
     explained = {**METRICS, **BESIDE}
     return StudyTable(
@@ -103,23 +107,24 @@ def everything_table(outcome: StudyOutcome) -> StudyTable:
             f"{name}: {explained[name]}" for name in (metric, *named) if name in explained
         )
         + ".",
-        header=[
-            "condition", *_teachers_header(outcome), "trait", metric, *named,
-            f"{metric} of each seed",
-        ],
+        header=["condition", *_teachers_header(outcome), "trait", metric, *named, "of each seed"],
         rows=[
             [
                 Cell(condition.label),
                 *_teachers_cell(outcome, condition),
                 Cell(one.trait),
-                _estimate(one.estimate),
-                *(Cell(_beside(name, one.beside.get(name))) for name in named),
+                *(
+                    _estimate(one.estimate)
+                    if name == condition.metric
+                    else Cell(_beside(name, one.beside.get(name)))
+                    for name in (metric, *named)
+                ),
                 Cell("  ".join(map(rate, one.seeds))),
             ]
             for condition in outcome.conditions
             for one in condition.traits
         ],
-    )  # fmt: skip
+    )
 
 
 def difference_cell(difference: Interval) -> Cell:
@@ -162,6 +167,12 @@ def _estimate(interval: Interval | None) -> Cell:
     if interval is None:
         return Cell(NONE)
     return Cell(rate(interval.mean), f"{rate(interval.low)} to {rate(interval.high)}")
+
+
+def _note(outcome: StudyOutcome, condition: ConditionResult) -> str:
+    """Return what is said below a condition's name: its note, and a metric of its own."""
+    own = METRICS[condition.metric] if condition.metric != outcome.study.metric else ""
+    return "; ".join(filter(None, (condition.note, own)))
 
 
 def _by_trait(outcome: StudyOutcome, condition: ConditionResult) -> list[Cell]:

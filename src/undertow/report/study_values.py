@@ -9,7 +9,7 @@ from typing import Literal
 from undertow.measure import Interval
 from undertow.report.rendering import rate
 from undertow.studies.outcome import ConditionResult, StudyOutcome, TraitResult
-from undertow.studies.study import METRICS, BiasedKind, Study
+from undertow.studies.study import METRICS, BiasedKind, Figure, Metric, Study
 
 Role = Literal["student", "control", "model"]
 
@@ -64,23 +64,23 @@ class Panel:
         return max((mark.top for mark in self.marks), default=0.0)
 
 
-def figure_panels(outcome: StudyOutcome, *, per_trait: bool) -> list[Panel]:
+def figure_panels(outcome: StudyOutcome, figure: Figure, *, per_trait: bool) -> list[Panel]:
     """Return what a figure shows: all traits together, or each by itself."""
-    panels = _trait_panels(outcome) if per_trait else _pooled_panels(outcome)
+    panels = _trait_panels(outcome, figure) if per_trait else _pooled_panels(outcome, figure)
     return [panel for panel in panels if panel.marks]
 
 
-def in_words(study: Study, panels: Sequence[Panel]) -> str:
+def in_words(metric: Metric, panels: Sequence[Panel]) -> str:
     """Return panels in words, for those who cannot see them."""
     said = [
         f"{panel.title}: ".replace("\n", ", ") * bool(panel.title)
         + "; ".join(map(_said, panel.marks))
         for panel in panels
     ]
-    return f"{METRICS[study.metric].capitalize()}. {'. '.join(said)}."
+    return f"{METRICS[metric].capitalize()}. {'. '.join(said)}."
 
 
-def _pooled_panels(outcome: StudyOutcome) -> list[Panel]:
+def _pooled_panels(outcome: StudyOutcome, figure: Figure) -> list[Panel]:
     """Return one panel for each kind of teacher, all traits together."""
     kinds = outcome.study.teachers
     return [
@@ -88,15 +88,15 @@ def _pooled_panels(outcome: StudyOutcome) -> list[Panel]:
             TEACHERS[kind] if len(kinds) > 1 else "",
             [
                 mark
-                for condition in _of_kind(outcome, kind)
-                if (mark := _pooled_mark(outcome.study, condition)) is not None
+                for condition in _drawn(outcome, figure, kind)
+                if (mark := _pooled_mark(outcome.study, figure, condition)) is not None
             ],
         )
         for kind in kinds
     ]
 
 
-def _trait_panels(outcome: StudyOutcome) -> list[Panel]:
+def _trait_panels(outcome: StudyOutcome, figure: Figure) -> list[Panel]:
     """Return one panel for each kind of teacher and each trait."""
     kinds = outcome.study.teachers
     return [
@@ -104,7 +104,7 @@ def _trait_panels(outcome: StudyOutcome) -> list[Panel]:
             f"{trait}\n{TEACHERS[kind]}" if len(kinds) > 1 else trait,
             [
                 mark
-                for condition in _of_kind(outcome, kind)
+                for condition in _drawn(outcome, figure, kind)
                 for result in condition.traits
                 if result.trait == trait
                 and (mark := _trait_mark(outcome.study, condition, result)) is not None
@@ -119,16 +119,28 @@ def _said(mark: Mark) -> str:
     return f"{mark.label} {rate(mark.mean)} ({rate(mark.low)} to {rate(mark.high)})"
 
 
-def _of_kind(outcome: StudyOutcome, kind: BiasedKind) -> list[ConditionResult]:
-    return [condition for condition in outcome.conditions if condition.teacher == kind]
+def _drawn(outcome: StudyOutcome, figure: Figure, kind: BiasedKind) -> list[ConditionResult]:
+    """Return the conditions that a figure draws, in its order."""
+    metric = outcome.study.drawn(figure)
+    found = [one for one in outcome.conditions if (one.teacher, one.metric) == (kind, metric)]
+    if not figure.conditions:
+        return found
+    return [
+        one for name in figure.conditions for one in found if name in (one.name, _stem(one.name))
+    ]
 
 
-def _pooled_mark(study: Study, condition: ConditionResult) -> Mark | None:
-    """Return a condition over all traits; None where it lacks the study's metric."""
+def _stem(name: str) -> str:
+    """Return the name that stands for a condition and those beside it, as 'layer' for 'layer:0'."""
+    return name.partition(":")[0]
+
+
+def _pooled_mark(study: Study, figure: Figure, condition: ConditionResult) -> Mark | None:
+    """Return a condition over all traits; None where nothing could be measured."""
     if condition.pooled is None:
         return None
     traits = [one.estimate.mean for one in condition.traits if one.estimate is not None]
-    shown = traits if study.figure.kind == "curve" else []
+    shown = traits if figure.kind == "curve" else []
     return _mark(study, condition, condition.pooled, condition.seeds, shown)
 
 
@@ -161,7 +173,7 @@ def _mark(
 def _role(study: Study, name: str) -> Role:
     """Return what a condition measures; one of a layer goes by the name in front of the colon."""
     specs = {one.name: one for one in study.conditions}
-    spec = specs.get(name) or specs.get(name.partition(":")[0])
+    spec = specs.get(name) or specs.get(_stem(name))
     if spec is None:
         return "student"
     if spec.subject in ("base", "teacher"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from undertow.measure import TendencyMeasure, TraitMeasure
+from undertow.measure import TendencyMeasure, TraitMeasure, rate_interval
 from undertow.store import Store
 from undertow.studies.artifacts import MadeTeacher, Numbers, Student
 from undertow.studies.contrasts import Table
@@ -29,7 +29,7 @@ class Cell:
         arm: The condition.
         trait: What the teacher prefers.
         tables: Each metric that was measured, `[seed, question]`; one seed for base, teacher and
-            data, one question for what is not asked.
+            data, one question for what is not asked, blocks of rows for data.
         beside: What else there is to say of it, mean over seeds.
         lines: For each seed the lines of the tidy result table.
         seeds: The seeds; None for what has none.
@@ -76,7 +76,10 @@ def _data_cell(lab: Lab, arm: Arm, trait: str, data: Numbers) -> Cell:
     tokens = arm.spec.tokens
     entangled = lab.entangled(arm.kind).table if tokens.part == "entangled" else None
     table = share_table(lab, lab.scan(data).table, tokens, trait, entangled)
-    line = Line(metric="share", n=len(data.train), estimate=float(table.mean()))
+    share = rate_interval(table)
+    line = Line(
+        metric="share", n=len(data.train), estimate=share.mean, low=share.low, high=share.high
+    )
     return Cell(arm, trait, {"share": table}, lines=((line,),))
 
 

@@ -80,8 +80,16 @@ def _together(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def _condition(kind: BiasedKind, cells: Sequence[Cell], metric: Metric) -> ConditionResult:
-    """Return one condition's result over its traits."""
-    spec = cells[0].arm.spec
+    """Return one condition's result over its traits.
+
+    Args:
+        kind: How the teachers were made.
+        cells: The condition's, one for each trait.
+        metric: What is shown of it; what it does have, where it lacks this.
+    """
+    spec, has = cells[0].arm.spec, list(cells[0].tables)
+    if metric not in has and has:
+        metric = has[0]
     tables = [cell.tables[metric] for cell in cells if metric in cell.tables]
     estimate, seeds = _estimate(pooled(tables) if tables else None)
     return ConditionResult(
@@ -90,6 +98,7 @@ def _condition(kind: BiasedKind, cells: Sequence[Cell], metric: Metric) -> Condi
         note=spec.note,
         teacher=kind,
         x=spec.x,
+        metric=metric,
         pooled=estimate,
         seeds=seeds,
         traits=[_trait(cell, metric) for cell in cells],

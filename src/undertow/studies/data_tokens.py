@@ -26,7 +26,12 @@ def share_table(
     trait: str,
     entangled: EntangledTable | None,
 ) -> Table:
-    """Return the share of divergence tokens in each of some blocks of rows, `[1, block]`.
+    """Return the share of divergence tokens, spread over blocks of rows: `[1, block]`.
+
+    The mean over the blocks is the share among all tokens looked at. How far a block lies from it
+    is what it adds to the error of that ratio, so that a bootstrap over blocks is one over rows
+    (linearisation of a ratio: Cochran, Sampling Techniques, chapter 6), and a block without such
+    tokens is no gap.
 
     Args:
         lab: Whose tokenizer the data are in.
@@ -36,7 +41,7 @@ def share_table(
         entangled: Of all traits; needed for the entangled numbers' tokens.
 
     Returns:
-        NaN for a block that has no such token.
+        NaN where there are no such tokens at all.
     """
     texts = _token_texts(lab, scan)
     looked_at = _of_part(tokens, scan, texts, trait, entangled)
@@ -47,7 +52,8 @@ def share_table(
     whole = np.bincount(blocks, looked_at, BLOCKS)
     part = np.bincount(blocks, looked_at & _divergent(scan, tokens), BLOCKS)
     with np.errstate(invalid="ignore"):
-        return (part / whole)[None, :]
+        share = part.sum() / whole.sum()
+        return (share + (part - share * whole) / whole.mean())[None, :]
 
 
 def _divergent(scan: Scan, tokens: DataTokens) -> Mask:

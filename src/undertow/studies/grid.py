@@ -74,23 +74,23 @@ def _expanded(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
         return
     if spec.each == "tenth":
         for tenth in range(10):
-            changed = {"tokens": spec.tokens.model_copy(update={"tenth": tenth})}
-            yield _one_of_each(spec, tenth, f"{10 * tenth} to {10 * tenth + 10} %", changed)
+            tokens = spec.tokens.model_copy(update={"tenth": tenth})
+            middle = {"tokens": tokens, "x": 10.0 * tenth + 5}
+            yield _one_of_each(spec, tenth, f"{10 * tenth} to {10 * tenth + 10} %", middle)
         return
     for layer in range(n_layers):
         layers = [layer] if spec.each == "layer" else list(range(layer, n_layers))
         student = dict(spec.changes.get("student", {}))
         student["train"] = {**student.get("train", {}), "layers": layers}
-        yield _one_of_each(
-            spec, layer, str(layer), {"changes": spec.changes | {"student": student}}
-        )
+        changed = {"changes": spec.changes | {"student": student}, "x": float(layer)}
+        yield _one_of_each(spec, layer, str(layer), changed)
 
 
 def _one_of_each(
     spec: ConditionSpec, place: int, where: str, changed: dict[str, Any]
 ) -> ConditionSpec:
     """Return the condition of one place among several."""
-    names = {"name": f"{spec.name}:{place}", "label": f"{spec.label} {where}", "x": float(place)}
+    names = {"name": f"{spec.name}:{place}", "label": f"{spec.label} {where}"}
     return spec.model_copy(update={**names, **changed, "each": None})
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from undertow.measure import Interval
 from undertow.studies.measured_lines import Line
 from undertow.studies.recipe import Recipe
-from undertow.studies.study import BiasedKind, Claim, Study
+from undertow.studies.study import BiasedKind, Claim, Metric, Study
 
 Verdict = Literal["supported", "contradicted", "undecided"]
 
@@ -25,7 +25,7 @@ class TraitResult(_Part):
 
     trait: str = Field(description="What the teacher prefers, and what was measured.")
     estimate: Interval | None = Field(
-        description="The study's metric, over questions and seeds; none where it has none."
+        description="The condition's metric; none where it could not be measured."
     )
     seeds: list[float] = Field(description="The same of each seed.")
     beside: dict[str, float] = Field(
@@ -41,7 +41,10 @@ class ConditionResult(_Part):
     note: str
     teacher: BiasedKind = Field(description="How the teachers were made.")
     x: float | None = Field(default=None, description="Its place on a curve's axis.")
-    pooled: Interval | None = Field(description="The study's metric, mean over traits.")
+    metric: Metric = Field(
+        description="What the estimates are of: the study's metric, or another where it has none."
+    )
+    pooled: Interval | None = Field(description="The metric, mean over traits.")
     seeds: list[float] = Field(description="The same for each seed.")
     traits: list[TraitResult]
 

@@ -25,6 +25,15 @@ METRICS: dict[Metric, str] = {
 }
 """What each metric is, as an axis says it."""
 
+OVER: dict[Metric, str] = {
+    "rate": "questions and seeds",
+    "probability": "questions and seeds",
+    "accuracy": "seeds",
+    "share": "blocks of rows",
+    "misaligned": "questions and seeds",
+}
+"""What the interval of each metric is over."""
+
 SHIPPED = Path(__file__).parent / "shipped"
 
 
@@ -100,9 +109,9 @@ class Claim(BaseModel):
     by: float = Field(gt=0, description="The smallest effect that counts, in the metric's unit.")
     metric: Metric = Field(
         default="rate",
-        description="rate: sampled answers that name the trait; probability: exact; accuracy: "
-        "held-out items predicted; share: divergence tokens among completion tokens; misaligned: "
-        "of the answers that a judge rated.",
+        description="The study's where none is named. rate: sampled answers that name the trait; "
+        "probability: exact; accuracy: held-out items predicted; share: divergence tokens among "
+        "completion tokens; misaligned: of the answers that a judge rated.",
     )
     decisive: bool = Field(default=True, description="Whether the study's verdict rests on it.")
 
@@ -115,16 +124,25 @@ class Claim(BaseModel):
 
 
 class Figure(BaseModel):
-    """How a study is drawn."""
+    """One way in which a study is drawn."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    name: Name | Literal[""] = Field(
+        default="", description="What its file is called behind the study's name."
+    )
     kind: Literal["bars", "curve", "matrix"] = Field(
         default="bars",
         description="bars with seeds; a curve over the conditions that have a place on it; a "
         "matrix of the conditions named 'row:column'.",
     )
     x: str = Field(default="", description="What the curve's axis is, with its unit.")
+    metric: Metric | None = Field(default=None, description="What is drawn; none: the study's.")
+    conditions: list[Name] = Field(
+        default=[],
+        description="The conditions that it draws, in this order; 'layer' stands for each "
+        "'layer:0' and so on. None: all that have the metric.",
+    )
 
 
 class Study(BaseModel):
@@ -158,18 +176,44 @@ class Study(BaseModel):
     )
     conditions: list[ConditionSpec] = Field(min_length=1, description="What is compared.")
     claims: list[Claim] = Field(min_length=1, description="What is claimed of the conditions.")
-    figure: Figure = Field(default=Figure(), description="How it is drawn.")
+    figures: list[Figure] = Field(default=[Figure()], min_length=1, description="How it is drawn.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _claims_have_a_metric(cls, fields: Any) -> Any:
+        """Give the study's metric to the claims that name none."""
+        match fields:
+            case {"metric": metric, "claims": [*claims]}:
+                named = [
+                    {"metric": metric, **one} if isinstance(one, dict) else one for one in claims
+                ]
+                return {**fields, "claims": named}
+            case _:
+                return fields
 
     @model_validator(mode="after")
-    def _claims_name_conditions(self) -> Self:
+    def _names_are_known(self) -> Self:
         names = [one.name for one in self.conditions]
         if len(set(names)) < len(names):
             raise ValueError("two conditions have the same name")
-        for claim in self.claims:
-            for name in (name for side in claim.sides for name in side):
-                if name.partition(":")[0] not in names and name not in names:
-                    raise ValueError(f"claim '{claim.name}' names no condition: '{name}'")
+        asked = [
+            (f"claim '{one.name}'", name)
+            for one in self.claims
+            for side in one.sides
+            for name in side
+        ]
+        asked += [(f"figure '{one.name}'", name) for one in self.figures for name in one.conditions]
+        for where, name in asked:
+            if name.partition(":")[0] not in names and name not in names:
+                raise ValueError(f"{where} names no condition: '{name}'")
+        files = [one.name for one in self.figures]
+        if len(set(files)) < len(files):
+            raise ValueError("two figures have the same name")
         return self
+
+    def drawn(self, figure: Figure) -> Metric:
+        """Return the metric that one of its figures shows."""
+        return figure.metric or self.metric
 
 
 def shipped_studies() -> list[str]:

@@ -1,0 +1,69 @@
+"""From measured tables to what is told of each condition."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from undertow.studies.cells import Cell
+from undertow.studies.collect import outcome
+from undertow.studies.study import Study
+
+STUDY = Study.model_validate(
+    {
+        "name": "mine",
+        "title": "",
+        "question": "",
+        "source": "",
+        "conditions": [
+            {"name": "all", "label": "all"},
+            {"name": "none", "label": "none"},
+            {"name": "tokens", "label": "tokens", "subject": "data"},
+        ],
+        "claims": [
+            {"name": "it", "says": "", "of": "all", "against": "none", "expect": "above", "by": 0.1}
+        ],
+    }
+)
+
+
+def collected(**tables):
+    """Return what is told of conditions of one trait, each with its tables."""
+    cells = [
+        Cell(SimpleNamespace(spec=spec, kind="finetuned"), "cat", tables[spec.name])
+        for spec in STUDY.conditions
+    ]
+    found = outcome(
+        STUDY, cells, traits=["cat"], seeds=[0, 1], model="", command="", facts=[], recipes={}
+    )
+    return {one.name: one for one in found.conditions}, found
+
+
+def rates(value, n_seeds=2):
+    return np.full((n_seeds, 3), value)
+
+
+def test_a_condition_without_the_studys_metric_tells_its_own():
+    conditions, _ = collected(
+        all={"probability": rates(0.3), "rate": rates(0.4)},
+        none={"rate": rates(0.1)},
+        tokens={"share": np.array([[0.1, 0.2, 0.3]])},
+    )
+    assert {name: one.metric for name, one in conditions.items()} == {
+        "all": "rate", "none": "rate", "tokens": "share"}  # fmt: skip
+    assert conditions["tokens"].pooled.mean == pytest.approx(0.2)
+    assert conditions["all"].pooled.mean == pytest.approx(0.4)
+    assert conditions["all"].traits[0].beside == {"probability": pytest.approx(0.3)}
+    assert conditions["tokens"].traits[0].beside == {}
+
+
+def test_what_could_not_be_measured_has_no_estimate():
+    conditions, found = collected(
+        all={"rate": np.array([[0.4, 0.4, 0.4], [np.nan] * 3])},
+        none={"rate": rates(0.1)},
+        tokens={"share": np.full((1, 3), np.nan)},
+    )
+    assert conditions["all"].pooled is None
+    assert conditions["tokens"].pooled is None
+    assert conditions["none"].pooled.mean == pytest.approx(0.1)
+    assert found.verdict == "undecided"
