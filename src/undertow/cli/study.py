@@ -248,7 +248,7 @@ def _interval(value: Interval | None) -> str:
     """Return an estimate with its interval; a dash where there is none."""
     if value is None or isnan(value.mean):
         return "–"
-    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]".replace("[", r"\[")
+    return f"{value.mean:z.3f} [{value.low:z.3f}, {value.high:z.3f}]".replace("[", r"\[")
 
 
 def _cell(value: object) -> str:

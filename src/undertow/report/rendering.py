@@ -20,7 +20,7 @@ def render(template: str, **values: object) -> str:
 
 def rate(value: float) -> str:
     """Return a rate as text: three decimals, as everywhere in the project."""
-    return f"{value:.3f}"
+    return f"{value:z.3f}"
 
 
 def times(ratio: float) -> str:

@@ -109,4 +109,4 @@ def _text(value: Interval) -> str:
     """Return an estimate with its interval; a dash where it could not be measured."""
     if isnan(value.mean):
         return "–"
-    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
+    return f"{value.mean:z.3f} [{value.low:z.3f}, {value.high:z.3f}]"
