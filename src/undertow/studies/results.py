@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from undertow.errors import UserError
 from undertow.store.files import atomic_write, make_folder
@@ -60,14 +61,27 @@ def latest_outcomes(root: Path) -> list[StudyOutcome]:
     """Return the newest outcome of every study, by the order of their names.
 
     Run ids begin with the time, so the last in order is the newest.
+
+    Raises:
+        UserError: An outcome was written by another version of Undertow.
     """
     newest: dict[str, Path] = {}
     for path in sorted((root / "results").glob("*/*.json")):
         newest[path.stem] = path
-    return [
-        StudyOutcome.model_validate_json(newest[name].read_text(encoding="utf-8"))
-        for name in sorted(newest)
-    ]
+    return [_outcome(newest[name]) for name in sorted(newest)]
+
+
+def _outcome(path: Path) -> StudyOutcome:
+    """Read an outcome."""
+    try:
+        return StudyOutcome.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise UserError(
+            "this result was written by another version of Undertow",
+            where=str(path),
+            fix=f"run it again, `undertow study run {path.stem}`: what the store holds is not "
+            "made anew",
+        ) from error
 
 
 def query(root: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
