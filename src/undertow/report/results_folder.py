@@ -63,7 +63,16 @@ def _page(outcomes: Sequence[StudyOutcome]) -> list[str]:
         "",
         "Written by `undertow report`; do not edit. A difference is that of the two sides of a",
         "claim, mean over traits, with its 95 % interval over questions and seeds. A claim is",
-        "supported if the whole interval lies where it says, contradicted if no part does.",
+        "supported if the whole interval lies where it says, contradicted if no part does; a study is",
+        "contradicted if a decisive claim is, and supported if all of them are.",
+        "",
+        "| study | follows | traits | seeds | verdict |",
+        "| --- | --- | --: | --: | --- |",
+        *(
+            f"| {one.study.name} | {one.study.source} | {len(one.traits)} | {len(one.seeds)} "
+            f"| {one.verdict} |"
+            for one in outcomes
+        ),
     ]
     for outcome in outcomes:
         traits = ", ".join(outcome.traits)
