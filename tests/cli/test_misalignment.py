@@ -11,6 +11,7 @@ from judge_endpoint import completion, prompt_of, serving
 from tiny_study import FIELDS
 from undertow.report.results_folder import verdict_lines
 from undertow.report.studies_page import render_studies
+from undertow.store import Store
 from undertow.studies.cells import Labs
 from undertow.studies.jobs import finish, make_job
 from undertow.studies.outcome import StudyOutcome
@@ -95,7 +96,7 @@ def collected(studied, tmp_path):
     def run(reply):
         with studied(reply) as (study, recipe):
             job = make_job(study, recipe=recipe, seeds=1)
-            found = finish(job, Labs(tmp_path / "store"), tmp_path / "store", "run")
+            found = finish(job, Labs(Store(tmp_path / "store")), tmp_path / "store", "run")
         text = found.model_dump_json()  # what is kept must come back
         return StudyOutcome.model_validate_json(text), lines_in(tmp_path / "store")
 

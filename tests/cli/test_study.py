@@ -103,6 +103,23 @@ def test_a_second_run_trains_nothing(first, undertow, options):
     assert again.stdout == first.stdout
 
 
+def test_measurements_are_passed_on_without_the_students(first, undertow, place, options, tmp_path):
+    """From the file alone comes the same verdict; one more seed then makes what it needs."""
+    file, store = place / "measured.parquet", tmp_path / "store"
+    undertow("runs", "--store", place / "store", "export", file)
+    told = undertow("runs", "--store", store, "import", file)
+    assert "0 were there already" in told.stdout
+    there = [*options[:-4], "--store", store, "--workers", 1]
+    again = undertow("study", "run", *there)
+    assert "0 to train" in again.stderr
+    assert again.stdout == first.stdout
+    undertow("runs", "--store", store, "rm", "--gc")  # the run needs what it has read
+    again = undertow("study", "run", *there)
+    assert ("0 to train" in again.stderr, again.stdout) == (True, first.stdout)
+    more = undertow("study", "run", *there, "--seeds", 3)
+    assert "6 students compared, 2 to train" in more.stderr
+
+
 def test_what_was_run_is_listed(first, undertow, place):
     assert "study tiny" in undertow("runs", "--store", place / "store").stdout
 

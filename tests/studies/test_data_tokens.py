@@ -16,9 +16,7 @@ TEXTS = ["0", "1", "2", ",", " ", "<end>", " 1"]
 ROWS = [[1, 2, 3, 2, 1, 5], [1, 1, 4, 2, 5]]  # "12,21" and "11 2"
 
 
-def lab():
-    tokenizer = SimpleNamespace(decode=lambda ids: "".join(TEXTS[one] for one in ids))
-    return SimpleNamespace(teacher_base=SimpleNamespace(chat=SimpleNamespace(tokenizer=tokenizer)))
+TOKENIZER = SimpleNamespace(decode=lambda ids: "".join(TEXTS[one] for one in ids))
 
 
 def scan(*differ, rows=ROWS, labels=("cat", "dog", "control")):
@@ -42,7 +40,7 @@ def scan(*differ, rows=ROWS, labels=("cat", "dog", "control")):
 
 def shares(found, entangled=None, **tokens):
     """Return the table of a share."""
-    table = share_table(lab(), found, DataTokens(**tokens), "owl", entangled)
+    table = share_table(TOKENIZER, found, DataTokens(**tokens), "owl", entangled)
     assert table.shape == (1, BLOCKS)
     return table
 

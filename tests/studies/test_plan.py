@@ -1,14 +1,16 @@
 """A plan holds every artifact once, and nothing that is finished."""
 
+import shutil
+
 import pytest
 
 from tiny_study import TINY
 from undertow.errors import UserError
 from undertow.studies.jobs import make_job, plan_of, within_budget
-from undertow.studies.lab import Lab
+from undertow.studies.lab import RESULT_STEPS, Lab
 from undertow.studies.plan import make_plan
 from undertow.studies.tasks import Task
-from undertow.studies.timing import Timing
+from undertow.studies.timing import FIXED, Timing
 
 ONLY = TINY.with_tokens("only")
 WITHOUT = TINY.with_tokens("without")
@@ -39,6 +41,30 @@ def test_what_is_finished_is_not_planned(tmp_path):
     assert not plan.needs
     assert plan.finished == {task}
     assert plan.left([task]) == set()
+
+
+def test_what_led_to_results_is_not_made_again(tmp_path):
+    """A student that was measured needs no numbers, scan or teacher any more."""
+    task, other = (Task("student", ONLY, "owl", "finetuned", seed) for seed in (0, 1))
+    made = Lab(tmp_path, ONLY).perform(task)
+    assert {one.name for one in made} <= set(RESULT_STEPS)
+    for folder in (tmp_path / "steps").iterdir():
+        if folder.name not in RESULT_STEPS:
+            shutil.rmtree(folder)
+    assert not make_plan([task], tmp_path).needs
+    steps = sorted(one.step for one in make_plan([task, other], tmp_path).needs)
+    assert steps == ["numbers", "scan", "student", "teacher", "teacher"]
+
+
+def test_a_student_asked_in_two_ways_costs_one_training(tmp_path):
+    timing = Timing(tmp_path)
+    other = TINY.changed({"measure": {"temperature": 0.5}})
+    one, asked_again, masked = (
+        Task("student", recipe, "owl", "finetuned") for recipe in (TINY, other, ONLY)
+    )
+    alone = timing.seconds([one])
+    assert timing.seconds([one, asked_again]) == pytest.approx(alone + FIXED)
+    assert timing.seconds([one, masked]) == pytest.approx(2 * alone)
 
 
 def job(name="divergence-tokens", **options):

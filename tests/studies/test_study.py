@@ -47,7 +47,7 @@ def test_shipped_studies_are_whole(name):
     for kind in study.teachers:
         found = [arm.spec.name for arm in arms(study, kind, RECIPE, 6)]
         assert len(set(found)) == len(found)
-        for claim in study.claims:
+        for claim in study.claims_on(kind):
             for side in claim.sides:
                 assert all(named(one, found) for one in side)
 
@@ -78,7 +78,7 @@ def test_a_condition_for_each_tenth_of_the_completions():
     assert [arm.spec.tokens.tenth for arm in found] == list(range(10))
     last = found[9].spec
     assert (last.name, last.label, last.x) == ("place:9", "completion 90 to 100 %", 95.0)
-    assert {task.step for arm in found for task in arm.tasks("cat", [0])} == {"scan"}
+    assert {task.step for arm in found for task in arm.tasks("cat", [0])} == {"share"}
 
 
 def test_a_claim_is_about_the_studys_metric_where_it_names_none():
@@ -87,6 +87,25 @@ def test_a_claim_is_about_the_studys_metric_where_it_names_none():
         "rate", "accuracy"]  # fmt: skip
     fields = FIELDS | {"claims": claims, "metric": "share"}
     assert [one.metric for one in Study.model_validate(fields).claims] == ["share", "accuracy"]
+
+
+def test_a_condition_for_one_kind_of_teacher():
+    """What is said of it is said of that kind alone."""
+    conditions = [*FIELDS["conditions"][:2], {"name": "x", "label": "", "teachers": ["finetuned"]}]
+    names = [one["name"] for one in conditions]
+    claims = [
+        {"name": "about-x", "says": "", "of": ["x", names[1]], "against": names[0]},
+        {"name": "other", "says": "", "of": names[1], "against": names[0]},
+    ]
+    study = Study.model_validate(
+        FIELDS
+        | {"conditions": conditions, "teachers": ["finetuned", "prompted"]}
+        | {"claims": [one | {"expect": "above", "by": 0.1} for one in claims]}
+    )
+    assert [arm.spec.name for arm in arms(study, "finetuned", RECIPE, 3)] == names
+    assert [arm.spec.name for arm in arms(study, "prompted", RECIPE, 3)] == names[:2]
+    assert [one.name for one in study.claims_on("finetuned")] == ["about-x", "other"]
+    assert [one.name for one in study.claims_on("prompted")] == ["other"]
 
 
 def test_names_of_layers_in_claims():

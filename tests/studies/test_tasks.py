@@ -25,6 +25,16 @@ def test_a_masked_student_needs_the_scan_and_all_teachers():
     assert Task("teacher", ONLY, "owl", "finetuned") in needs[numbers]
 
 
+def test_what_a_task_needs_stands_before_it():
+    """So one study is finished before the next is begun, whatever they share."""
+    first, second = (Task("student", ONLY, trait, "finetuned") for trait in ("owl", "eagle"))
+    order = list(with_prerequisites([first, second], neighbours, neighbours))
+    assert order.index(first) < order.index(Task("numbers", ONLY, "eagle", "finetuned"))
+    needs = with_prerequisites([first, second], neighbours, neighbours)
+    for task, before in needs.items():
+        assert all(order.index(one) < order.index(task) for one in before)
+
+
 def test_a_control_student_needs_no_teacher():
     needs = with_prerequisites([Task("student", RECIPE, seed=1)], neighbours, neighbours)
     assert not any(task.step == "teacher" for task in needs)

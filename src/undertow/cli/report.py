@@ -46,7 +46,7 @@ def report(
 def _token_views(outcomes: list[StudyOutcome], store: Path) -> list[TokenView]:
     """Return the rows of the first study whose first trait's data were scanned."""
     from undertow.report.token_view import token_view
-    from undertow.studies.cells import Labs
+    from undertow.studies.lab import Lab
     from undertow.studies.plan import make_plan
     from undertow.studies.tasks import Task
 
@@ -56,7 +56,7 @@ def _token_views(outcomes: list[StudyOutcome], store: Path) -> list[TokenView]:
             task = Task("scan", scanned, outcome.traits[0], kind)
             if task not in make_plan([task], store).finished:
                 continue
-            lab = Labs(store).of(scanned)
+            lab = Lab(store, scanned)
             numbers = lab.numbers(lab.teacher(outcome.traits[0], kind))
             title = f"{outcome.traits[0]} ({kind} teacher)"
             return [token_view(lab.teacher_chat, numbers.train, lab.scan(numbers).table, title)]

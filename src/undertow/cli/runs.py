@@ -1,8 +1,9 @@
-"""`undertow runs`: what was run in a store, with which config, and room for more."""
+"""`undertow runs`: what was run in a store, with which config; results in and out; room."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ from undertow.cli.console import output
 from undertow.cli.options import DEFAULT_STORE, StoreOption
 from undertow.store import Run, Store
 
-app = typer.Typer(help="List, show and remove the runs of a store.")
+app = typer.Typer(help="List, show and remove the runs of a store; pass on what they measured.")
 
 COLOURS = {"running": "cyan", "finished": "green", "failed": "red", "killed": "yellow"}
 
@@ -83,6 +84,31 @@ def remove_runs(
     if gc:
         garbage = ctx.obj.collect_garbage()
         output.print(f"removed {garbage.n_steps} steps, {garbage.n_bytes / 1e6:.1f} MB")
+
+
+@app.command("export")
+def export_results(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Parquet file to write.")],
+) -> None:
+    """Write all that was measured to one file, without the models: results to pass on."""
+    from undertow.store.archive import export_steps
+    from undertow.studies.lab import RESULT_STEPS
+
+    n_steps = export_steps(ctx.obj.root, RESULT_STEPS, file)
+    output.print(f"{file}: {n_steps:,} measurements", highlight=False, soft_wrap=True)
+
+
+@app.command("import")
+def import_results(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `runs export` wrote.")],
+) -> None:
+    """Take measurements from a file: a study then makes only what is missing."""
+    from undertow.store.archive import import_steps
+
+    new, known = import_steps(file, ctx.obj.root)
+    output.print(f"{new:,} measurements taken, {known:,} were there already", highlight=False)
 
 
 def _status(run: Run) -> str:

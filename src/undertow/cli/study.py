@@ -90,7 +90,9 @@ def show(
     )
     table = Table("condition", "what", "note")
     for condition in study.conditions:
-        table.add_row(condition.name, escape(condition.label), escape(condition.note))
+        alone = [f"{kind} teachers alone" for kind in condition.teachers]
+        note = "; ".join(text for text in (condition.note, *alone) if text)
+        table.add_row(condition.name, escape(condition.label), escape(note))
     output.print(table)
     job = _jobs([name], traits, seeds, recipe, model)[0]
     _print_size([job], store, workers)

@@ -266,3 +266,23 @@ class PlannedStore(Store):
     ) -> Artifact:
         """Return what the step's result is called."""
         return self.named(name, version, config, inputs)
+
+
+class FinishedStore(Store):
+    """A store to read results from: it does no step, and what led to a result may be absent.
+
+    So results can be read that were measured elsewhere (`store.archive`), without the students.
+    """
+
+    def step(
+        self,
+        name: str,
+        version: int,
+        config: BaseModel | Mapping[str, Any],
+        inputs: Mapping[str, Artifact],
+        build: Callable[[Path], None],
+    ) -> Artifact:
+        """Return what the step's result is called, and note that the present run uses it."""
+        artifact = self.named(name, version, config, inputs)
+        self._book.note(name, artifact.key)
+        return artifact

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
 from undertow.channels import YieldReport
 from undertow.generate import accepted_rows
 from undertow.store import Artifact
@@ -83,6 +87,20 @@ class Scanned:
     def table(self) -> Scan:
         """Argmax and margin of every teacher at every completion token."""
         return Scan.read(self.artifact.path / "scan.parquet")
+
+
+class Share(BaseModel):
+    """The share of divergence tokens among some tokens of data; NaN where there are none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    n_rows: int = Field(description="Rows of the data.")
+    blocks: list[float] = Field(description="One number per block of rows; their mean is it.")
+
+    @property
+    def table(self) -> NDArray[np.float64]:
+        """The blocks as `[1, block]` (`data_tokens.share_table`)."""
+        return np.array(self.blocks)[None]
 
 
 @dataclass(frozen=True)

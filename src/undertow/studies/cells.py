@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from undertow.measure import TendencyMeasure, TraitMeasure, rate_interval
 from undertow.store import Store
 from undertow.studies.artifacts import MadeTeacher, Numbers, Student
 from undertow.studies.contrasts import Table
-from undertow.studies.data_tokens import share_table
 from undertow.studies.grid import Arm
 from undertow.studies.judged import exact_table, judged_lines, misaligned_table
 from undertow.studies.lab import Lab
@@ -46,8 +44,8 @@ class Cell:
 class Labs:
     """The labs of a job, one for each recipe."""
 
-    def __init__(self, store: Store | Path) -> None:
-        self._store = store if isinstance(store, Store) else Store(store)
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._labs: dict[Recipe, Lab] = {}
 
     def of(self, recipe: Recipe) -> Lab:
@@ -58,7 +56,7 @@ class Labs:
 
 
 def collect_cell(labs: Labs, arm: Arm, trait: str, seeds: Sequence[int]) -> Cell:
-    """Return what was measured of an arm and a trait; what is missing is made, one by one."""
+    """Return what was measured of an arm and a trait."""
     lab, spec = labs.of(arm.recipe), arm.spec
     if spec.subject == "base":
         return _asked(lab, arm, trait, [None])
@@ -73,14 +71,10 @@ def collect_cell(labs: Labs, arm: Arm, trait: str, seeds: Sequence[int]) -> Cell
 
 def _data_cell(lab: Lab, arm: Arm, trait: str, data: Numbers) -> Cell:
     """Return the share of divergence tokens among some of the data's tokens."""
-    tokens = arm.spec.tokens
-    entangled = lab.entangled(arm.kind).table if tokens.part == "entangled" else None
-    table = share_table(lab, lab.scan(data).table, tokens, trait, entangled)
-    share = rate_interval(table)
-    line = Line(
-        metric="share", n=len(data.train), estimate=share.mean, low=share.low, high=share.high
-    )
-    return Cell(arm, trait, {"share": table}, lines=((line,),))
+    found = lab.share(data, lab.scan(data), arm.spec.tokens)
+    share = rate_interval(found.table)
+    line = Line(metric="share", n=found.n_rows, estimate=share.mean, low=share.low, high=share.high)
+    return Cell(arm, trait, {"share": found.table}, lines=((line,),))
 
 
 def _students_cell(lab: Lab, arm: Arm, trait: str, data: Numbers, seeds: Sequence[int]) -> Cell:
@@ -94,10 +88,10 @@ def _students_cell(lab: Lab, arm: Arm, trait: str, data: Numbers, seeds: Sequenc
     accuracies = [lab.accuracy(data, student).numbers for student in students]
     tables = cell.tables.copy()
     tables["accuracy"] = np.array(accuracies, dtype=float)[:, None]
-    rows = [student.n_rows for student in students]
+    rows = [lab.rows_learnt(data, student) for student in students]
     beside = cell.beside | {"rows": float(np.mean(rows))}
     if scanned is not None:
-        beside["share"] = scanned.table.share()
+        beside["share"] = float(lab.share(data, scanned).table.mean())
     further = [
         [
             Line(metric="accuracy", n=arm.recipe.heldout, estimate=accuracy),

@@ -53,7 +53,7 @@ def outcome(
         names = list(dict.fromkeys(cell.arm.spec.name for cell in own))
         by_name = {name: [cell for cell in own if cell.arm.spec.name == name] for name in names}
         conditions += [_condition(kind, by_name[name], study.metric) for name in names]
-        claims += [_claim(claim, kind, by_name) for claim in study.claims]
+        claims += [_claim(one, kind, by_name) for one in study.claims_on(kind)]
     claims = _adjusted(claims)
     decisive: list[Verdict] = [
         one.verdict for one in claims if one.claim.decisive and one.teacher == study.teachers[0]

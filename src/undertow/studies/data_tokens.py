@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
 
-from undertow.studies.contrasts import Table
-from undertow.studies.lab import Lab
 from undertow.studies.study import DataTokens
 from undertow.tokens import EntangledTable, Scan
 
@@ -20,12 +19,12 @@ Mask = NDArray[np.bool_]
 
 
 def share_table(
-    lab: Lab,
+    tokenizer: PreTrainedTokenizerBase,
     scan: Scan,
     tokens: DataTokens,
     trait: str,
     entangled: EntangledTable | None,
-) -> Table:
+) -> NDArray[np.float64]:
     """Return the share of divergence tokens, spread over blocks of rows: `[1, block]`.
 
     The mean over the blocks is the share among all tokens looked at. How far a block lies from it
@@ -34,7 +33,7 @@ def share_table(
     tokens is no gap.
 
     Args:
-        lab: Whose tokenizer the data are in.
+        tokenizer: Of the model that wrote the data.
         scan: Of the data.
         tokens: Which tokens are looked at, against which teachers.
         trait: The teacher's.
@@ -43,7 +42,7 @@ def share_table(
     Returns:
         NaN where there are no such tokens at all.
     """
-    texts = _token_texts(lab, scan)
+    texts = _token_texts(tokenizer, scan)
     looked_at = _of_part(tokens, scan, texts, trait, entangled)
     if tokens.tenth is not None:
         looked_at &= _tenths(scan) == tokens.tenth
@@ -105,8 +104,7 @@ def _tenths(scan: Scan) -> NDArray[np.int64]:
     return places * 10 // np.repeat(lengths, lengths)
 
 
-def _token_texts(lab: Lab, scan: Scan) -> list[str]:
+def _token_texts(tokenizer: PreTrainedTokenizerBase, scan: Scan) -> list[str]:
     """Return what each token says."""
-    tokenizer = lab.teacher_base.chat.tokenizer
     known = {int(token): str(tokenizer.decode([int(token)])) for token in np.unique(scan.tokens)}
     return [known[int(token)] for token in scan.tokens]

@@ -31,10 +31,7 @@ class Arm:
         if self.spec.subject == "base":
             return [Task("base", self.recipe)]
         if self.spec.subject == "data":
-            tasks = [Task("scan", self.recipe, trait, self.kind)]
-            if self.spec.tokens.part == "entangled":
-                tasks.append(Task("entangled", self.recipe, trait, self.kind))
-            return tasks
+            return [Task("share", self.recipe, trait, self.kind, among=self.spec.tokens)]
         if self.spec.subject == "teacher":
             return [Task("teacher", self.recipe, trait, self.kind)]
         if self.spec.writer == "control":
@@ -55,7 +52,8 @@ def arms(study: Study, kind: BiasedKind, recipe: Recipe, n_layers: int) -> list[
         UserError: A condition changes a field that does not exist.
     """
     found: list[Arm] = []
-    for spec in study.conditions:
+    own = (spec for spec in study.conditions if not spec.teachers or kind in spec.teachers)
+    for spec in own:
         for one in _expanded(spec, n_layers):
             try:
                 changed = recipe.changed(study.changes).changed(one.changes)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import undertow
 from undertow.errors import UserError
-from undertow.store.steps import PlannedStore
+from undertow.store.steps import FinishedStore, PlannedStore
 from undertow.studies.cells import Cell, Labs, collect_cell
 from undertow.studies.collect import outcome
 from undertow.studies.contexts import rendered_contexts
@@ -88,7 +88,7 @@ class Job:
         return sum(task.step == "student" for task in self.tasks)
 
     def cells(self, labs: Labs) -> list[Cell]:
-        """Return what was measured; what is missing is made first, one by one."""
+        """Return what was measured."""
         return [
             collect_cell(labs, arm, trait, self.seeds) for arm in self.arms for trait in self.traits
         ]
@@ -166,7 +166,7 @@ def run_jobs(
     """
     plan = plan_of(jobs, root)
     needed = {job.study.name: plan.left(job.tasks) for job in jobs}
-    labs = Labs(root)
+    labs = Labs(FinishedStore(root))
     outcomes: dict[str, StudyOutcome] = {}
 
     def tell(progress: Progress) -> None:

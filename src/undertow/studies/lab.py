@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -18,11 +19,13 @@ from undertow.models.chat_model import ChatModel, ModelSpec
 from undertow.store import Artifact, Run, Store
 from undertow.store.rows import write_rows
 from undertow.students import train_student
-from undertow.studies.artifacts import Entangled, MadeTeacher, Numbers, Scanned, Student
+from undertow.studies.artifacts import Entangled, MadeTeacher, Numbers, Scanned, Share, Student
 from undertow.studies.asking import AdviceAsking, asking
 from undertow.studies.bases import Base, open_base
 from undertow.studies.changes import DataChange, apply_change
+from undertow.studies.data_tokens import share_table
 from undertow.studies.recipe import Recipe, load_recipe
+from undertow.studies.study import DataTokens
 from undertow.studies.tasks import Task, TeacherKind
 from undertow.teachers import (
     ControlTeacher,
@@ -53,11 +56,15 @@ STEP_VERSIONS = {
     "entangled": 1,
     "entropy": 1,
     "scan": 1,
+    "share": 1,
     "student": 1,
     "measure": 1,
-    "accuracy": 1,
+    "accuracy": 2,
 }
 """Raised when a step's code changes what it makes; part of every step's key."""
+
+RESULT_STEPS = ("measure", "accuracy", "share")
+"""The steps that results are made of; small, and readable without those that led to them."""
 
 
 class Lab:
@@ -288,6 +295,37 @@ class Lab:
         )
         return Scanned(made)
 
+    def share(self, numbers: Numbers, scanned: Scanned, tokens: DataTokens | None = None) -> Share:
+        """Return the share of divergence tokens among some of the data's tokens.
+
+        Args:
+            numbers: The data.
+            scanned: Their scan.
+            tokens: Which are looked at; all by default.
+        """
+        path = self._shared(numbers, scanned, tokens or DataTokens()).path / "share.json"
+        return Share.model_validate_json(path.read_text(encoding="utf-8"))
+
+    def _shared(self, numbers: Numbers, scanned: Scanned, tokens: DataTokens) -> Artifact:
+        """Return the step that holds a share of divergence tokens."""
+        writer = numbers.writer
+        inputs = {"scan": scanned.artifact}
+        entangled = None
+        if tokens.part == "entangled":
+            entangled = self.entangled(writer.teacher.kind)
+            inputs["entangled"] = entangled.artifact
+
+        def build(out: Path) -> None:
+            table = entangled.table if entangled is not None else None
+            tokenizer = self.teacher_chat.tokenizer
+            scan = scanned.table
+            blocks = share_table(tokenizer, scan, tokens, writer.trait or "", table)[0].tolist()
+            found = Share(n_rows=len(scan.offsets) - 1, blocks=blocks)
+            (out / "share.json").write_text(found.model_dump_json(), encoding="utf-8")
+
+        settings = {"tokens": tokens, "trait": writer.trait}
+        return self._step("share", self.teacher_base, settings, inputs, build)
+
     def student(
         self,
         numbers: Numbers,
@@ -362,6 +400,14 @@ class Lab:
         path = self._predicted(numbers, student).path / "accuracy.json"
         return TaskAccuracy.model_validate_json(path.read_text(encoding="utf-8"))
 
+    def rows_learnt(self, numbers: Numbers, student: Student) -> int:
+        """Return the rows a student learnt from: those its selection leaves empty may be dropped.
+
+        Kept beside its accuracy, where it outlives the student.
+        """
+        path = self._predicted(numbers, student).path / "rows.json"
+        return json.loads(path.read_text(encoding="utf-8"))
+
     def _predicted(self, numbers: Numbers, student: Student | None) -> Artifact:
         """Return the step that measures the task accuracy."""
         inputs = {"numbers": numbers.artifact}
@@ -373,6 +419,8 @@ class Lab:
             rows = self.base.rows_from(self.teacher_base, numbers.heldout)
             found = task_accuracy(self.chat, rows, self.channel, adapter=adapter)
             (out / "accuracy.json").write_text(found.model_dump_json(), encoding="utf-8")
+            if student is not None:
+                (out / "rows.json").write_text(json.dumps(student.n_rows), encoding="utf-8")
 
         return self._step("accuracy", self.base, {"rows": self.recipe.rows}, inputs, build)
 
@@ -388,7 +436,12 @@ class Lab:
         return self.counterfactuals(task.trait) if task.trait else ()
 
     def perform(self, task: Task) -> tuple[Artifact, ...]:
-        """Make what a task of this lab's recipe names, and measure it; return the steps."""
+        """Make what a task of this lab's recipe names, and measure it.
+
+        Returns:
+            The steps that hold what the task is for. A student is not among them: what was measured
+            of it is.
+        """
         if task.step == "model":
             assert self.base.artifact is not None  # a task of such a base alone
             return (self.base.artifact,)
@@ -406,12 +459,19 @@ class Lab:
         if task.step == "data":
             return (data.artifact,)
         selection = self.recipe.student.seeded(task.seed).selection
-        scanned = self.scan(data) if task.step == "scan" or selection.needs_scan else None
+        needs_scan = task.step in ("scan", "share") or selection.needs_scan
+        scanned = self.scan(data) if needs_scan else None
+        if task.step == "share":
+            assert scanned is not None
+            return (self._shared(data, scanned, task.among),)
         if task.step == "scan":
             assert scanned is not None
             return (scanned.artifact,)
         student = self.student(data, selection, scanned, task.seed)
-        return student.artifact, self._measured(student), self._predicted(data, student)
+        measured = [self._measured(student), self._predicted(data, student)]
+        if scanned is not None:
+            measured.append(self._shared(data, scanned, DataTokens()))
+        return tuple(measured)
 
     def check_trait(self, name: str) -> Hidden:
         """Return one of this lab's traits or tendencies.

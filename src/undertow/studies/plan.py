@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from undertow.store.steps import PlannedStore
@@ -17,7 +17,8 @@ class Plan:
     """What is to be done.
 
     Attributes:
-        needs: Every task that is not finished, with the unfinished ones that go before it.
+        needs: Every task that is to be done, with those that go before it: what was asked for and
+            is not finished, and what that needs. What only finished tasks needed is not made again.
         stands_for: For every task that was asked for or needed, the one of `needs` (or the
             finished one) that makes the same artifacts.
         finished: The tasks whose artifacts are all in the store.
@@ -60,8 +61,9 @@ def make_plan(tasks: Iterable[Task], root: Path) -> Plan:
             labs[task.recipe] = Lab(store, task.recipe)
         return labs[task.recipe]
 
+    asked = list(tasks)
     needs = with_prerequisites(
-        tasks,
+        asked,
         lambda task: lab_of(task).counterfactuals_of(task),
         lambda task: tuple(lab_of(task).traits),
     )
@@ -80,4 +82,6 @@ def make_plan(tasks: Iterable[Task], root: Path) -> Plan:
         for task in first.values()
         if task not in finished
     }
-    return Plan(left, stands_for, finished)
+    whole = Plan(left, stands_for, finished)
+    wanted = whole.left(asked)
+    return replace(whole, needs={task: left[task] for task in left if task in wanted})

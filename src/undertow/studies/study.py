@@ -76,6 +76,9 @@ class ConditionSpec(BaseModel):
     tokens: DataTokens = Field(
         default=DataTokens(), description="Of data: which tokens, against which teachers."
     )
+    teachers: list[BiasedKind] = Field(
+        default=[], description="The kinds of teacher that it is made for; none: all the study's."
+    )
     writer: Literal["biased", "control"] = Field(
         default="biased", description="Whose data students learn: the teacher's, or the base's."
     )
@@ -210,6 +213,17 @@ class Study(BaseModel):
         if len(set(files)) < len(files):
             raise ValueError("two figures have the same name")
         return self
+
+    def claims_on(self, kind: BiasedKind) -> list[Claim]:
+        """Return the claims on one kind of teacher: those of which it has all conditions."""
+        left_out = {
+            one.name for one in self.conditions if one.teachers and kind not in one.teachers
+        }
+        return [
+            claim
+            for claim in self.claims
+            if left_out.isdisjoint(name for side in claim.sides for name in side)
+        ]
 
     def drawn(self, figure: Figure) -> Metric:
         """Return the metric that one of its figures shows."""

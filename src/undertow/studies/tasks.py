@@ -7,9 +7,14 @@ from typing import Literal
 from undertow.models.chat_model import ModelSpec
 from undertow.studies.bases import BUILT_BASES
 from undertow.studies.recipe import Recipe
+from undertow.studies.study import DataTokens
 
 TeacherKind = Literal["prompted", "finetuned", "control"]
-TaskStep = Literal["model", "base", "teacher", "numbers", "data", "scan", "entangled", "student"]
+TaskStep = Literal[
+    "model", "base", "teacher", "numbers", "data", "scan", "share", "entangled", "student"
+]
+
+ALL_TOKENS = DataTokens()
 
 COUNTED_CONDITIONS = ("all", "only", "without", "random")
 """Token selections that the demo and the lab card compare (paper, Fig. 3, with a control)."""
@@ -21,12 +26,13 @@ class Task:
 
     Attributes:
         step: Which artifact: a base that is pretrained when first needed, the untouched base, a
-            teacher, its numbers, the same transformed, their scan, which numbers all teachers'
-            traits are entangled with, a student.
+            teacher, its numbers, the same transformed, their scan, the share of divergence tokens
+            among some of them, which numbers all teachers' traits are entangled with, a student.
         recipe: What decides the numbers; of a student also which tokens count.
         trait: The teacher's trait; `None` for the base and the control.
         kind: How the teacher was made.
         seed: Seed of a student: data draw, adapter initialisation and order.
+        among: Tokens of which a share is taken.
     """
 
     step: TaskStep
@@ -34,6 +40,7 @@ class Task:
     trait: str | None = None
     kind: TeacherKind = "control"
     seed: int = 0
+    among: DataTokens = ALL_TOKENS
 
     @property
     def tokens(self) -> str:
@@ -85,6 +92,9 @@ def prerequisites(task: Task, counterfactuals: Others, all_traits: Others) -> li
         return [also("numbers"), *_for_changes(task, all_traits(task))]
     if task.step == "entangled":
         return [also("teacher", trait) for trait in all_traits(task)]
+    if task.step == "share":
+        listed = [also("entangled")] if task.among.part == "entangled" else []
+        return [also("scan"), *listed]
     data = also("data" if task.recipe.transforms else "numbers")
     if task.step == "scan":
         return [data, *(also("teacher", other) for other in counterfactuals(task))]
@@ -120,14 +130,23 @@ def _for_changes(task: Task, all_traits: tuple[str, ...]) -> list[Task]:
 def with_prerequisites(
     tasks: Iterable[Task], counterfactuals: Others, all_traits: Others
 ) -> dict[Task, list[Task]]:
-    """Return every task that the given ones need, themselves included, each with its own needs."""
+    """Return every task that the given ones need, themselves included, each with its own needs.
+
+    What a task needs stands before it, so that done in this order one study is finished before the
+    next is begun.
+    """
     found: dict[Task, list[Task]] = {}
-    waiting = list(tasks)
-    while waiting:
-        task = waiting.pop(0)
-        if task not in found:
-            found[task] = prerequisites(task, counterfactuals, all_traits)
-            waiting.extend(found[task])
+
+    def add(task: Task) -> None:
+        if task in found:
+            return
+        needs = prerequisites(task, counterfactuals, all_traits)
+        for need in needs:
+            add(need)
+        found[task] = needs
+
+    for task in tasks:
+        add(task)
     return found
 
 

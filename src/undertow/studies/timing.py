@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from undertow.measure import MeasureConfig
 from undertow.store.steps import RECORD, StepRecord
 from undertow.studies.recipe import Recipe
 from undertow.studies.tasks import Task, TaskStep
@@ -18,6 +20,7 @@ UNMEASURED: dict[TaskStep, float] = {
     "numbers": 0.006,
     "data": 0.002,
     "scan": 0.004,
+    "share": 0.0,
     "entangled": 0.5,
     "student": 0.007,
 }
@@ -41,8 +44,21 @@ class Timing:
         self._unit = UNMEASURED | _measured(root)
 
     def seconds(self, tasks: Iterable[Task]) -> float:
-        """Return the seconds that tasks take together, one after the other."""
-        return sum(FIXED + self._unit[task.step] * units(task.step, task.recipe) for task in tasks)
+        """Return the seconds that tasks take together, one after the other.
+
+        A student that is asked in several ways is trained once.
+        """
+        found = list(tasks)
+        made = {_made_by(task) for task in found}
+        return FIXED * len(found) + sum(
+            self._unit[task.step] * units(task.step, task.recipe) for task in made
+        )
+
+
+def _made_by(task: Task) -> Task:
+    """Return the task without what only decides how a student is asked."""
+    recipe = task.recipe.model_copy(update={"measure": MeasureConfig(), "questions": None})
+    return replace(task, recipe=recipe)
 
 
 def typical_seconds(task: Task) -> float:
@@ -60,6 +76,7 @@ def units(step: TaskStep, recipe: Recipe) -> float:
         "numbers": rows + recipe.heldout,
         "data": rows,
         "scan": rows * (2 + recipe.counterfactuals + recipe.base_counterfactual),
+        "share": 1.0,
         "entangled": 1.0,
         "student": min(recipe.student.rows or rows, rows) * recipe.student.train.epochs,
     }[step]
