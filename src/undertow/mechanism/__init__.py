@@ -1,0 +1,1 @@
+"""Where and how a trait enters a model: patching, steering vectors, prediction before training."""
