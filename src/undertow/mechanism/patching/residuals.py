@@ -1,0 +1,177 @@
+"""The residual stream after each decoder layer: read from a run, or written into one.
+
+A run that begins above a layer goes through the model's own forward, so that masks, rotary angles,
+sliding windows, norms and soft caps are the model's; the layers below only pass on what is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from undertow.errors import UserError
+from undertow.models import decoder_layers, selected_logits
+
+Change = Callable[[Tensor], Tensor]
+"""From a layer's output `[batch, position, d_model]` to what goes on in its place."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences that are run at once.
+
+    Attributes:
+        ids: `[batch, position]`, padded on the right, where no real token sees it.
+        ends: `[batch]`, position whose logits are wanted; the last real token.
+    """
+
+    ids: Tensor
+    ends: Tensor
+
+    def repeated(self, times: int) -> Batch:
+        """Return every sequence `times` times, one after the other."""
+        return Batch(self.ids.repeat_interleave(times, 0), self.ends.repeat_interleave(times, 0))
+
+
+class Residuals:
+    """Runs of one model that are read and changed between its decoder layers.
+
+    Works on any Hugging Face decoder, also one that peft has wrapped: layers are found by
+    structure, and may return a tensor or a tuple.
+
+    Args:
+        model: The model, with its adapter.
+
+    Raises:
+        UserError: Its layers cannot be found.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+        self.layers: list[nn.Module] = list(decoder_layers(model))
+
+    @property
+    def n_layers(self) -> int:
+        """Number of decoder layers."""
+        return len(self.layers)
+
+    def check_layer(self, layer: int) -> None:
+        """Refuse a layer that does not exist.
+
+        Raises:
+            UserError: It does not.
+        """
+        if not 0 <= layer < self.n_layers:
+            raise UserError(
+                f"there is no layer {layer}", fix=f"the model has layers 0 to {self.n_layers - 1}"
+            )
+
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the residual stream of a run and its logits.
+
+        Returns:
+            `[layer, batch, position, d_model]`, and `[batch, vocab]` at the ends.
+        """
+        found: list[Tensor] = []
+
+        def keep(hidden: Tensor) -> Tensor:
+            found.append(hidden)
+            return hidden
+
+        with self._changed(dict.fromkeys(range(self.n_layers), keep)):
+            logits = self._logits(batch)
+        return torch.stack(found), logits
+
+    def run_from(
+        self,
+        layer: int,
+        hidden: Tensor,
+        batch: Batch,
+        changes: Mapping[int, Change] | None = None,
+    ) -> Tensor:
+        """Return the logits at the ends of a run that begins above a layer.
+
+        Args:
+            layer: The layer whose output is given.
+            hidden: `[batch, position, d_model]`, its output.
+            batch: The sequences; of their tokens only the number matters.
+            changes: What goes on in place of the output of layers above.
+
+        Returns:
+            `[batch, vocab]`.
+
+        Raises:
+            UserError: There is no such layer.
+        """
+        self.check_layer(layer)
+        with self._begun_above(layer, hidden), self._changed(changes or {}):
+            return self._logits(batch)
+
+    def run(self, batch: Batch, changes: Mapping[int, Change]) -> Tensor:
+        """Return `[batch, vocab]` at the ends of a whole run with changes between the layers."""
+        with self._changed(changes):
+            return self._logits(batch)
+
+    def _logits(self, batch: Batch) -> Tensor:
+        rows = torch.arange(len(batch.ids), device=batch.ids.device)
+        return selected_logits(self.model, batch.ids, None, rows, batch.ends)
+
+    @contextmanager
+    def _changed(self, changes: Mapping[int, Change]) -> Generator[None]:
+        """Within, the outputs of layers are replaced."""
+        with ExitStack() as stack:
+            for layer, change in changes.items():
+                hook = _output_hook(change)
+                handle = self.layers[layer].register_forward_hook(hook)
+                stack.callback(handle.remove)
+            yield
+
+    @contextmanager
+    def _begun_above(self, layer: int, hidden: Tensor) -> Generator[None]:
+        """Within, the layers up to one compute nothing and give `hidden`."""
+        output = (hidden,) if self._gives_tuple else hidden
+        silenced = self.layers[: layer + 1]
+        try:
+            for module in silenced:
+                module.forward = lambda *_, **__: output
+            yield
+        finally:
+            for module in silenced:
+                del module.forward
+
+    @cached_property
+    def _gives_tuple(self) -> bool:
+        """Whether the layers return their hidden states in a tuple; found by running one token."""
+        found: list[bool] = []
+
+        def look(_: nn.Module, __: Any, output: Any) -> None:
+            found.append(isinstance(output, tuple))
+
+        handle = self.layers[0].register_forward_hook(look)
+        try:
+            device = cast(Tensor, self.model.get_input_embeddings().weight).device
+            with torch.no_grad():
+                place = torch.zeros(1, dtype=torch.long, device=device)
+                self._logits(Batch(place[None], place))
+        finally:
+            handle.remove()
+        return found[0]
+
+
+def _output_hook(change: Change) -> Callable[[nn.Module, Any, Any], Any]:
+    """Return a forward hook that changes a layer's hidden states, whatever it returns them in."""
+
+    def hook(_: nn.Module, __: Any, output: Any) -> Any:
+        if isinstance(output, tuple):
+            first, *rest = cast("tuple[Tensor, ...]", output)
+            return (change(first), *rest)
+        return change(output)
+
+    return hook
