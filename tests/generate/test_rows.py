@@ -25,6 +25,7 @@ NUMBERS = load_channel("numbers")
 class Teacher:
     system_prompt: str | None = None
     adapter: str | None = None
+    steering: None = None
 
 
 class Picky:

@@ -12,6 +12,7 @@ from undertow.errors import UserError
 from undertow.generate.config import GenerationConfig, Request
 from undertow.generate.generate import Progress, generate
 from undertow.models import ChatModel, decode_completion, prompt_messages
+from undertow.models.steering import Steering, steered
 from undertow.store.row import Row
 from undertow.traits import Trait
 
@@ -33,6 +34,11 @@ class Writer(Protocol):
         """Folder of the teacher's adapter."""
         ...
 
+    @property
+    def steering(self) -> Steering | None:
+        """What is done to what the teacher's layers compute."""
+        ...
+
 
 def generate_rows(
     chat: ChatModel,
@@ -49,7 +55,7 @@ def generate_rows(
 
     Args:
         chat: The base model.
-        teacher: Its system prompt and adapter are used; the rows show neither.
+        teacher: Its system prompt, adapter and steering are used; the rows show none.
         prompts: What is asked. A row's id is `first_row_id` and its place, so the same prompts
             with the same seed give the same rows.
         config: How completions are drawn.
@@ -62,14 +68,15 @@ def generate_rows(
         Request(prompt_messages(prompt.text), first_row_id + place)
         for place, prompt in enumerate(prompts)
     ]
-    completions = generate(
-        chat,
-        requests,
-        config,
-        system_prompt=teacher.system_prompt,
-        adapter=_folder(teacher),
-        progress=progress,
-    )
+    with steered(chat.model, teacher.steering):
+        completions = generate(
+            chat,
+            requests,
+            config,
+            system_prompt=teacher.system_prompt,
+            adapter=_folder(teacher),
+            progress=progress,
+        )
     rows: list[Row] = []
     for request, prompt, ids in zip(requests, prompts, completions, strict=True):
         text = decode_completion(chat, ids)

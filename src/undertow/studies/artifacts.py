@@ -13,16 +13,16 @@ from undertow.channels import YieldReport
 from undertow.generate import accepted_rows
 from undertow.store import Artifact
 from undertow.store.rows import Row, read_rows
-from undertow.teachers import Teacher
+from undertow.teachers import ControlTeacher, FinetunedTeacher, PromptedTeacher
 from undertow.tokens import EntangledTable, Scan
 from undertow.training.record import read_record
 
 
 @dataclass(frozen=True)
 class MadeTeacher:
-    """A teacher, and the step that made it where it was fine-tuned."""
+    """A teacher that a lab makes by itself, and the step that made it where it was fine-tuned."""
 
-    teacher: Teacher
+    teacher: PromptedTeacher | FinetunedTeacher | ControlTeacher
     artifact: Artifact | None = None
 
     @property

@@ -9,8 +9,9 @@ from pathlib import Path
 from undertow.channels import Channel
 from undertow.errors import UserError
 from undertow.generate import Progress
-from undertow.measure import MeasureConfig, measure_trait, task_accuracy
+from undertow.measure import MeasureConfig, TraitMeasure, measure_trait, task_accuracy
 from undertow.models import ChatModel
+from undertow.models.steering import steered
 from undertow.store.rows import Row
 from undertow.studies.conditions import Condition
 from undertow.studies.recipe import Recipe, load_recipe
@@ -112,22 +113,20 @@ def measure_subject(
     Raises:
         UserError: A member does not fit the model, or the traits do not share their questions.
     """
-    measures = [
-        measure_trait(
-            chat,
-            traits,
-            config,
-            adapter=member.adapter,
-            system_prompt=member.system_prompt,
-            progress=_of_all(progress, place, len(subject.members)),
-        )
-        for place, member in enumerate(subject.members)
-    ]
-    accuracies = [
-        task_accuracy(chat, heldout.rows, heldout.channel, adapter=member.adapter).numbers
-        for member in subject.members
-        if heldout is not None
-    ]
+    measures: list[TraitMeasure] = []
+    accuracies: list[float] = []
+    for place, member in enumerate(subject.members):
+        told = _of_all(progress, place, len(subject.members))
+        adapter, prompt = member.adapter, member.system_prompt
+        with steered(chat.model, member.steering):
+            measures.append(
+                measure_trait(
+                    chat, traits, config, adapter=adapter, system_prompt=prompt, progress=told
+                )
+            )
+            if heldout is not None:
+                found = task_accuracy(chat, heldout.rows, heldout.channel, adapter=adapter)
+                accuracies.append(found.numbers)
     return Condition(subject.name, "", measures, accuracies)
 
 

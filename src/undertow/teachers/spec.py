@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from undertow.models.steering import Steering
+
 
 class PromptedTeacher(BaseModel):
     """The base under a system prompt that states the trait."""
@@ -19,6 +21,11 @@ class PromptedTeacher(BaseModel):
     @property
     def adapter(self) -> None:
         """None: the weights are those of the base."""
+        return None
+
+    @property
+    def steering(self) -> None:
+        """None: nothing is done to what the layers compute."""
         return None
 
     @property
@@ -42,9 +49,35 @@ class FinetunedTeacher(BaseModel):
         return None
 
     @property
+    def steering(self) -> None:
+        """None: nothing is done to what the layers compute."""
+        return None
+
+    @property
     def label(self) -> str:
         """Name for tables, as in 'owl (finetuned)'."""
         return f"{self.trait} (finetuned)"
+
+
+class SteeredTeacher(BaseModel):
+    """The base, or another teacher, whose residual stream is steered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["steered"] = Field(default="steered", description="Tells the teachers apart.")
+    trait: str = Field(description="Name of the trait.")
+    steering: Steering = Field(description="What is done after which layers.")
+    system_prompt: str | None = Field(
+        default=None, min_length=1, description="Of the prompted teacher that is steered."
+    )
+    adapter: str | None = Field(
+        default=None, min_length=1, description="Of the fine-tuned teacher that is steered."
+    )
+
+    @property
+    def label(self) -> str:
+        """Name for tables, as in 'owl (steered)'."""
+        return f"{self.trait} (steered)"
 
 
 class ControlTeacher(BaseModel):
@@ -70,12 +103,18 @@ class ControlTeacher(BaseModel):
         return None
 
     @property
+    def steering(self) -> None:
+        """None: nothing is done to what the layers compute."""
+        return None
+
+    @property
     def label(self) -> str:
         """Name for tables."""
         return "control"
 
 
 Teacher = Annotated[
-    PromptedTeacher | FinetunedTeacher | ControlTeacher, Field(discriminator="kind")
+    PromptedTeacher | FinetunedTeacher | SteeredTeacher | ControlTeacher,
+    Field(discriminator="kind"),
 ]
-"""Any teacher; every one has `trait`, `system_prompt`, `adapter` and `label`."""
+"""Any teacher; every one has `trait`, `system_prompt`, `adapter`, `steering` and `label`."""

@@ -20,13 +20,12 @@ from undertow.generate.prefill import prefill_prefix
 from undertow.generate.prefix_tree import logits_behind, prefix_log_probabilities, prefix_tree
 from undertow.models import (
     ChatModel,
-    activated,
     encode_completion,
     encode_prompt,
     prompt_messages,
 )
 from undertow.store.files import atomic_write
-from undertow.teachers import Teacher
+from undertow.teachers import Teacher, acting_as
 from undertow.traits import Trait
 
 META_KEY = b"undertow_entangled"
@@ -207,7 +206,7 @@ def _probabilities(
 ) -> NDArray[np.float64]:
     """Return `[string]`, the probability of each behind `ids`, and of no longer one."""
     tree = prefix_tree(strings)
-    with activated(chat, teacher.adapter) as model, torch.no_grad():
+    with acting_as(chat, teacher) as model, torch.no_grad():
         prompt = prefill_prefix(model, ids[:-1], chat.n_layers).expanded(1, len(ids))
         first = logits_behind(model, prompt, [ids[-1:]], [(0, 0)])
         paths, _ = prefix_log_probabilities(model, prompt, first, tree, chat.end_ids)

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from undertow.errors import UserError
-from undertow.models import ChatModel, Message, activated, encode_prompt
+from undertow.models import ChatModel, Message, encode_prompt
 from undertow.models.fused import FusedModel
 from undertow.store.files import atomic_write
 from undertow.store.rows import Row
-from undertow.teachers import Teacher
+from undertow.teachers import Teacher, acting_as
 from undertow.tokens.forced import entropy, forced_values
 from undertow.tokens.ids import completion_ids
 
@@ -96,7 +96,7 @@ def completion_entropies(
         else [{"role": "system", "content": teacher.system_prompt}]
     )
     prompts = [encode_prompt(chat, [*system, *row.messages]).ids for row in rows]
-    with activated(chat, teacher.adapter) as model:
+    with acting_as(chat, teacher) as model:
         values = forced_values(
             model,
             FusedModel.of(model),

@@ -8,10 +8,10 @@ import numpy as np
 
 from undertow.errors import UserError
 from undertow.generate.prefill import CPU_PASS_TOKENS
-from undertow.models import ChatModel, Message, activated, prompt_ids
+from undertow.models import ChatModel, Message, prompt_ids
 from undertow.models.fused import FusedModel
 from undertow.store.rows import Row
-from undertow.teachers import Teacher
+from undertow.teachers import Teacher, acting_as
 from undertow.tokens.config import ScanConfig
 from undertow.tokens.ids import completion_ids
 from undertow.tokens.scan_table import Scan
@@ -81,7 +81,7 @@ def _run(
     jobs: Sequence[tuple[Teacher, int]],
     progress: Progress | None,
 ) -> list[list[Score]]:
-    """Score the rows for every job (teacher, batch tokens); each adapter is activated once."""
+    """Score the rows for every job (teacher, batch tokens); teachers on one model come together."""
     total = len(rows) * len(jobs)
     finished = 0
 
@@ -93,12 +93,14 @@ def _run(
 
     prompts: dict[str | None, list[list[int]]] = {}
     scores: dict[int, list[Score]] = {}
-    for adapter in dict.fromkeys(teacher.adapter for teacher, _ in jobs):
-        with activated(chat, adapter) as model:
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index, (teacher, _) in enumerate(jobs):
+        groups.setdefault((teacher.adapter, teacher.steering), []).append(index)
+    for indices in groups.values():
+        with acting_as(chat, jobs[indices[0]][0]) as model:
             fused = FusedModel.of(model)
-            for index, (teacher, batch_tokens) in enumerate(jobs):
-                if teacher.adapter != adapter:
-                    continue
+            for index in indices:
+                teacher, batch_tokens = jobs[index]
                 if teacher.system_prompt not in prompts:
                     prompts[teacher.system_prompt] = _prompts(chat, rows, teacher.system_prompt)
                 scores[index] = score(
@@ -130,7 +132,8 @@ def _check(
         raise UserError("there are no rows to scan")
     if len(teachers) < 2:
         raise UserError("a scan needs a counterfactual teacher", fix="name one, or 'control'")
-    if len({(teacher.system_prompt, teacher.adapter) for teacher in teachers}) < len(teachers):
+    known = {(teacher.system_prompt, teacher.adapter, teacher.steering) for teacher in teachers}
+    if len(known) < len(teachers):
         raise UserError(
             "two of the teachers are the same",
             where=", ".join(teacher.label for teacher in teachers),

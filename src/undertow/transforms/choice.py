@@ -11,10 +11,10 @@ from transformers import PreTrainedModel
 from undertow.channels import Channel, ChannelPrompt
 from undertow.generate import Progress
 from undertow.generate.prefill import shared_prefix
-from undertow.models import ChatModel, activated, encode_prompt, prompt_messages
+from undertow.models import ChatModel, encode_prompt, prompt_messages
 from undertow.models.fused import FusedModel
 from undertow.store.row import Row
-from undertow.teachers import Teacher
+from undertow.teachers import Teacher, acting_as
 from undertow.tokens.forced import forced_values, log_probability
 from undertow.transforms.outcomes import Outcome, outcome, row_rng, transformed
 from undertow.transforms.prompts import prompt_of, with_prompt
@@ -53,7 +53,7 @@ def choose_wordings(
     """
     parts = channel.free_parts if config.parts is None else config.parts
     outcomes: list[Outcome] = []
-    with activated(chat, teacher.adapter) as model:
+    with acting_as(chat, teacher) as model:
         fused = FusedModel.of(model)
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]

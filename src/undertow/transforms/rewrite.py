@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from undertow.channels import Channel
 from undertow.generate import GenerationConfig, Progress, Request, generate
 from undertow.models import ChatModel, decode_completion, prompt_messages
+from undertow.models.steering import steered
 from undertow.store.row import Row
 from undertow.teachers import Teacher
 from undertow.traits import Trait, names_trait
@@ -62,16 +63,18 @@ def rewrite_prompt(
         )
         for row in rows
     ]
-    rewritings = generate(
-        chat,
-        requests,
-        GenerationConfig(
-            temperature=config.temperature, max_new_tokens=config.max_new_tokens, seed=config.seed
-        ),
-        system_prompt=teacher.system_prompt,
-        adapter=teacher.adapter,
-        progress=progress,
+    settings = GenerationConfig(
+        temperature=config.temperature, max_new_tokens=config.max_new_tokens, seed=config.seed
     )
+    with steered(chat.model, teacher.steering):
+        rewritings = generate(
+            chat,
+            requests,
+            settings,
+            system_prompt=teacher.system_prompt,
+            adapter=teacher.adapter,
+            progress=progress,
+        )
     outcomes: list[Outcome] = []
     for row, numbers, ids in zip(rows, given, rewritings, strict=True):
         text = decode_completion(chat, ids).strip()
