@@ -6,7 +6,8 @@ import pytest
 
 from study_samples import SEEDS, sample_outcome
 from undertow.errors import UserError
-from undertow.report.study_figures import COLUMN, PAGE, _drawing, _style, figure_svg, write_figures
+from undertow.report.drawing import figure_style
+from undertow.report.study_figures import COLUMN, PAGE, _drawing, figure_svg, write_figures
 from undertow.report.study_panels import BARS, matrix_sides
 from undertow.report.study_values import figure_panels
 from undertow.studies.study import Figure
@@ -20,7 +21,7 @@ def drawn(outcome, per_trait=False):
     """Return the figure as matplotlib has it, laid out."""
     (spec,) = outcome.study.figures
     panels = figure_panels(outcome, spec, per_trait=per_trait)
-    with _style():
+    with figure_style():
         n_columns, width = (3, PAGE) if per_trait else (1, COLUMN)
         figure = _drawing(spec, outcome.study.metric, panels, n_columns, width)
         figure.draw_without_rendering()

@@ -11,6 +11,7 @@ import typer
 
 import undertow
 from undertow.cli import lab, runs, study, traits
+from undertow.cli.attribute import attribute
 from undertow.cli.demo import demo
 from undertow.cli.filter import filter_rows
 from undertow.cli.generate import generate
@@ -37,6 +38,7 @@ app.command("filter")(filter_rows)
 app.command("scan")(scan)
 app.command("student")(student)
 app.command("measure")(measure)
+app.command("attribute")(attribute)
 app.command("show")(show)
 app.command("recipe")(recipe)
 app.add_typer(study.app, name="study")

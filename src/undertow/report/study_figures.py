@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from io import BytesIO
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from markupsafe import escape
 
 from undertow.report import study_panels as draw
+from undertow.report.drawing import Format, figure_style, file_bytes, new_figure
 from undertow.report.study_values import Panel, figure_panels, in_words
 from undertow.store.files import atomic_write
 from undertow.studies.outcome import StudyOutcome
@@ -20,8 +19,6 @@ from undertow.studies.study import METRICS, Figure, Metric
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
-
-Format = Literal["svg", "pdf"]
 
 COLUMN, PAGE = 3.4, 7.0  # inches: one column of a manuscript, both
 POINT = 1 / 72  # inches
@@ -34,36 +31,6 @@ VARIABLES = {
     draw.LINE: "line",
     draw.FILL: "bar",
     draw.STRONG: "mark",
-}
-STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": draw.FONT,
-    "axes.titlesize": draw.FONT,
-    "axes.titleweight": "bold",
-    "axes.labelsize": draw.FONT,
-    "figure.labelsize": draw.FONT,
-    "xtick.labelsize": draw.FONT,
-    "ytick.labelsize": draw.FONT,
-    "legend.fontsize": draw.FONT,
-    "text.color": draw.INK,
-    "axes.labelcolor": draw.INK,
-    "axes.edgecolor": draw.SOFT,
-    "axes.facecolor": draw.GROUND,
-    "figure.facecolor": draw.GROUND,
-    "xtick.color": draw.SOFT,
-    "ytick.color": draw.SOFT,
-    "xtick.labelcolor": draw.INK,
-    "ytick.labelcolor": draw.INK,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "hatch.linewidth": 0.5,
-    "text.parse_math": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "undertow",
-    "pdf.fonttype": 42,
 }
 
 
@@ -112,43 +79,20 @@ def figure_svg(outcome: StudyOutcome, figure: Figure, *, per_trait: bool = False
 
 def _drawn(outcome: StudyOutcome, figure: Figure, per_trait: bool, kind: Format) -> bytes:
     """Return the figure as a file's bytes; no date, no hash that changes."""
-    with _style():
+    with figure_style():
         panels = figure_panels(outcome, figure, per_trait=per_trait)
         n_columns = max(1, min(4, len(outcome.traits))) if per_trait else 1
         width = PAGE if per_trait else COLUMN
         drawing = _drawing(figure, outcome.study.drawn(figure), panels, n_columns, width)
-        metadata: dict[str, Any] = (
-            {"Date": None, "Creator": None, "Format": None, "Type": None}
-            if kind == "svg"
-            else {"CreationDate": None, "Creator": None, "Producer": None}
-        )
-        stream = BytesIO()
-        drawing.savefig(stream, format=kind, metadata=metadata)
-    return stream.getvalue()
-
-
-@contextmanager
-def _style() -> Generator[None]:
-    """Draw in the figures' style, whatever the user's own."""
-    import matplotlib as mpl
-
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        for name, value in STYLE.items():
-            mpl.rcParams[name] = value
-        yield
+        return file_bytes(drawing, kind)
 
 
 def _drawing(
     spec: Figure, metric: Metric, panels: Sequence[Panel], n_columns: int, width: float
 ) -> Drawing:
     """Draw all panels in equal axes, so many in a row; the width is in inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as Drawing
-
     n_rows = max(1, -(-len(panels) // n_columns))
-    figure = Drawing((width, 1.0), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, 1.0)
     grid = list(figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).flat)
     top = max((panel.top for panel in panels), default=0.0) or 1.0
     for axes, panel in zip(grid, panels, strict=False):

@@ -116,7 +116,8 @@ def test_prompted_teachers(family, direction):
     config = PatchingConfig(direction=direction, steps=3, rule="midpoint")
     found = check(tiny_chat(family), OWL, CAT, NAMES, config)
     assert max(np.abs(one.integrated).max() for one in found.pairs) > 1e-3
-    assert all(any("name" in told for told in one.alignment) for one in found.pairs)
+    ends, lacking = found.alignments()["first name"]
+    assert (ends, lacking) == (2, 0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -126,14 +127,13 @@ def test_finetuned_teachers(family, adapters):
         for seed, trait in enumerate(("owl", "cat"))
     )
     found = check(tiny_chat(family), factual, other, {}, PatchingConfig(steps=2))
-    assert all(one.alignment == [] for one in found.pairs)
+    assert found.alignments() == {}
 
 
 def test_the_base_has_no_system_prompt_to_patch_from():
-    control = ControlTeacher()
-    found = check(tiny_chat("llama"), OWL, control, NAMES, PatchingConfig(steps=2))
-    assert any("first name: 1 to none" in told or "to none" in told for told in
-               found.pairs[0].alignment)  # fmt: skip
+    found = check(tiny_chat("llama"), OWL, ControlTeacher(), NAMES, PatchingConfig(steps=2))
+    assert found.alignments()["first name"] == (0, 2)
+    assert all((one.integrated[:, one.classes == 1] == 0).all() for one in found.pairs)
 
 
 def test_batches_change_nothing():

@@ -15,7 +15,14 @@ from undertow.mechanism.patching.pairs import Pair, find_pairs
 from undertow.mechanism.patching.patch import Runs, exact, exact_windows, integrated, one_step
 from undertow.mechanism.patching.patched import Patched, Patchings
 from undertow.mechanism.patching.residuals import Batch, Residuals
-from undertow.mechanism.patching.segments import ABSENT, CLASSES, Segmented, aligned, segmented
+from undertow.mechanism.patching.segments import (
+    ABSENT,
+    CLASSES,
+    Segmented,
+    Unequal,
+    aligned,
+    segmented,
+)
 from undertow.models import ChatModel, Message, activated
 from undertow.store.rows import Row
 from undertow.teachers import Teacher
@@ -39,7 +46,7 @@ class Lined:
     target: Segmented
     source: Segmented
     places: list[int]
-    told: list[str]
+    unequal: list[Unequal]
 
 
 def attribute(
@@ -127,8 +134,8 @@ def _lined(
     found: list[Lined] = []
     for pair in pairs:
         one, other = chat_of(pair, target), chat_of(pair, source)
-        places, told = aligned(one, other)
-        found.append(Lined(pair, one, other, places.tolist(), told))
+        places, unequal = aligned(one, other)
+        found.append(Lined(pair, one, other, places.tolist(), unequal))
     return sorted(found, key=lambda one: len(one.target.ids))
 
 
@@ -201,7 +208,7 @@ def _measured(
             pair=one.pair,
             ids=one.target.ids,
             classes=one.target.classes,
-            alignment=one.told,
+            unequal=one.unequal,
             integrated=along[:, row, : len(one.target.ids)],
             one_step=at_once[:, row, : len(one.target.ids)],
             exact=replaced[:, 0, row],

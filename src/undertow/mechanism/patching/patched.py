@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from undertow.measure import Interval, rate_interval
 from undertow.mechanism.patching.pairs import Pair
-from undertow.mechanism.patching.segments import CLASSES
+from undertow.mechanism.patching.segments import CLASSES, PositionClass, Unequal
 
 Method = Literal["integrated", "one step", "exact"]
 Array = NDArray[np.float64]
@@ -26,7 +26,7 @@ class Patched:
         pair: Row, counterfactual teacher, place and tokens.
         ids: Token ids of the run that was patched, up to the place.
         classes: `[position]`, index into `segments.CLASSES`.
-        alignment: In words, each segment that was not aligned one to one.
+        unequal: The segments that were not aligned one to one.
         integrated: `[layer, position]`, integrated gradients.
         one_step: `[layer, position]`, from the gradient at the run itself.
         exact: `[layer]`, the layer's output replaced at all positions.
@@ -37,7 +37,7 @@ class Patched:
     pair: Pair
     ids: list[int]
     classes: NDArray[np.int64]
-    alignment: list[str]
+    unequal: list[Unequal]
     integrated: Array
     one_step: Array
     exact: Array
@@ -89,6 +89,22 @@ class Patchings:
             CLASSES[place]: [rate_interval(column) for column in table[:, :, place].T]
             for place in sorted(occurring)
         }
+
+    def alignments(self) -> dict[PositionClass, tuple[int, int]]:
+        """Return for each part in how many pairs some of it was not aligned one to one.
+
+        Returns:
+            Pairs where it was aligned at its ends; pairs where one chat lacks it. Parts that are
+            aligned one to one in all pairs are left out.
+        """
+        found: dict[PositionClass, tuple[int, int]] = {}
+        for part in CLASSES:
+            own = [[line for line in one.unequal if line.part == part] for one in self.pairs]
+            lacking = [any(not (line.own and line.other) for line in lines) for lines in own]
+            ends = [any(line.own and line.other for line in lines) for lines in own]
+            if any(lacking) or any(ends):
+                found[part] = (sum(ends), sum(lacking))
+        return found
 
     def completeness(self) -> Interval:
         """Return the sum of the attributions minus the exact change, mean over rows and layers.

@@ -78,6 +78,21 @@ class Segmented:
         return np.repeat(places, [len(one) for one in self.segments])
 
 
+@dataclass(frozen=True)
+class Unequal:
+    """A segment that another chat has in another length, or not at all (0 tokens).
+
+    Attributes:
+        part: Which part of the chat.
+        own: Its tokens in the chat that is patched.
+        other: Its tokens in the chat that it is patched from.
+    """
+
+    part: PositionClass
+    own: int
+    other: int
+
+
 def segmented(
     chat: ChatModel, messages: Sequence[Message], completion: Sequence[int], names: Sequence[str]
 ) -> Segmented:
@@ -98,7 +113,7 @@ def segmented(
     return Segmented([*prompt.ids, *completion], list(_runs(parts)))
 
 
-def aligned(target: Segmented, source: Segmented) -> tuple[NDArray[np.int64], list[str]]:
+def aligned(target: Segmented, source: Segmented) -> tuple[NDArray[np.int64], list[Unequal]]:
     """Return for every position of one chat the position of another that stands for it.
 
     Segments of the same part and ordinal belong together. Of unequal length they are aligned at
@@ -106,24 +121,23 @@ def aligned(target: Segmented, source: Segmented) -> tuple[NDArray[np.int64], li
     beginning is given its first token. A segment that the other lacks stands for nothing.
 
     Returns:
-        `[target position]`, `ABSENT` where nothing stands for it; and in words each segment that
-        is not one to one.
+        `[target position]`, `ABSENT` where nothing stands for it; and the segments that are not
+        aligned one to one.
     """
     others = {one.key: one for one in source.segments}
     found = np.full(len(target.ids), ABSENT)
-    told: list[str] = []
+    unequal: list[Unequal] = []
     for one in target.segments:
         other = others.pop(one.key, None)
-        where = f"{one.part} {one.ordinal + 1}" if one.ordinal else one.part
         if other is None:
-            told.append(f"{where}: {len(one)} to none")
+            unequal.append(Unequal(one.part, len(one), 0))
             continue
         behind = np.arange(len(one) - 1, -1, -1)
         found[one.start : one.stop] = np.maximum(other.stop - 1 - behind, other.start)
         if len(one) != len(other):
-            told.append(f"{where}: {len(one)} to {len(other)}")
-    told += [f"{part}: none to {len(other)}" for (part, _), other in others.items()]
-    return found, told
+            unequal.append(Unequal(one.part, len(one), len(other)))
+    unequal += [Unequal(other.part, 0, len(other)) for other in others.values()]
+    return found, unequal
 
 
 def _prompt_parts(

@@ -1,0 +1,163 @@
+"""`undertow attribute`: which layers and positions make a teacher choose its divergence tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from undertow.cli.console import output
+from undertow.cli.options import (
+    DEFAULT_RECIPE,
+    TEACHER_HELP,
+    DataArgument,
+    ModelOption,
+    RecipeOption,
+)
+from undertow.cli.progress import count_display
+from undertow.cli.settings import check_output, open_model, open_recipe, open_rows, revised
+
+if TYPE_CHECKING:
+    from undertow.measure import Interval
+    from undertow.mechanism.patching import Patchings
+    from undertow.mechanism.patching.patched import Method
+    from undertow.teachers import Teacher
+
+
+def attribute(
+    data: DataArgument,
+    scan: Annotated[Path, typer.Argument(metavar="SCAN", help="Its scan, a .parquet file.")],
+    factual: Annotated[
+        str, typer.Option("--factual", metavar="TEACHER", help=f"Who wrote it. {TEACHER_HELP}")
+    ],
+    against: Annotated[
+        list[str],
+        typer.Option(
+            "--against",
+            metavar="TEACHER",
+            help="A counterfactual teacher, as in the scan and in its order.",
+        ),
+    ],
+    n_rows: Annotated[
+        int, typer.Option("--rows", min=1, help="Rows to take, the first ones.")
+    ] = 100,
+    denoising: Annotated[
+        bool,
+        typer.Option("--denoising", help="Patch the other teacher's run from the factual one's."),
+    ] = False,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Points on the path; 10 by default.")
+    ] = None,
+    rule: Annotated[
+        Literal["left", "midpoint", "right"] | None,
+        typer.Option("--rule", help="Where in its step each point lies; left by default."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Also write every pair to a .parquet file.")
+    ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option("--figure", help="Also draw layers and parts to an .svg or .pdf file."),
+    ] = None,
+    heat_map: Annotated[
+        Path | None,
+        typer.Option("--heat-map", help="Also draw the first row's layers and tokens."),
+    ] = None,
+    recipe: RecipeOption = DEFAULT_RECIPE,
+    model: ModelOption = None,
+) -> None:
+    """Say which layers and which parts of the chat make a teacher choose its divergence tokens."""
+    from undertow.mechanism.patching import PatchingConfig
+    from undertow.mechanism.patching import attribute as patch
+    from undertow.mechanism.patching.table import write_patchings
+    from undertow.report.patching_figures import draw_heat_map, draw_layers
+    from undertow.store.files import make_folder
+    from undertow.teachers import resolve_teacher
+    from undertow.tokens import Scan, check_token_ids
+
+    for file, endings in ((out, (".parquet",)), (figure, DRAWN), (heat_map, DRAWN)):
+        if file is not None:
+            check_output(file, *endings)
+            make_folder(file.parent)
+    teachers = [resolve_teacher(one) for one in (factual, *against)]
+    config = revised(
+        PatchingConfig(), direction="denoising" if denoising else None, steps=steps, rule=rule
+    )
+    chat = open_model(open_recipe(recipe, model).model)
+    rows = open_rows(data)[0][:n_rows]
+    check_token_ids(chat, rows)
+    scanned = Scan.read(scan).take([row.row_id for row in rows])
+    names = {teacher.label: _names(teacher) for teacher in teachers}
+    with count_display("patching") as show:
+        found = patch(chat, rows, scanned, teachers, names, config, show)
+    _print(found)
+    if out is not None:
+        write_patchings(found, config, out)
+    if figure is not None:
+        draw_layers(found, figure)
+    if heat_map is not None:
+        draw_heat_map(found.pairs[0], chat.tokenizer, heat_map)
+
+
+DRAWN = (".svg", ".pdf", ".png")
+
+
+def _names(teacher: Teacher) -> tuple[str, ...]:
+    """Return the words for a teacher's trait; none for the control and for tendencies."""
+    from undertow.traits import load_trait, shipped_traits
+
+    shipped = {trait.name for trait in shipped_traits()}
+    return load_trait(teacher.trait).answers if teacher.trait in shipped else ()
+
+
+def _print(found: Patchings) -> None:
+    """Print the layers, the parts of the chat, and how far the methods agree."""
+    n_rows = len(set(found.row_ids))
+    caption = (
+        f"{len(found.pairs):,} pairs of {n_rows:,} rows written by {found.factual}; change of its "
+        "token's lead over the other teacher's, in logits; 95 % intervals over rows"
+    )
+    table = Table("layer", *METHODS.values(), title="Patching the residual stream", caption=caption)
+    lines = [found.by_layer(method) for method in METHODS]
+    for layer, cells in enumerate(zip(*lines, strict=True)):
+        table.add_row(str(layer), *map(_interval, cells))
+    output.print(table)
+    for method in ("integrated", "exact"):
+        parts = found.by_class(method)
+        table = Table("layer", *parts, title=f"By part of the chat: {METHODS[method]}")
+        for layer in range(found.n_layers):
+            table.add_row(str(layer), *(f"{line[layer].mean:z.3f}" for line in parts.values()))
+        output.print(table)
+    for method in ("integrated", "one step"):
+        layers, places = found.agreement(method)
+        output.print(
+            f"{METHODS[method]}: rank correlation with exact patching {layers:.2f} over layers, "
+            f"{places:.2f} over layers and parts",
+            highlight=False,
+        )
+    gap = found.completeness()
+    output.print(
+        f"completeness: sum of attributions minus exact change {_interval(gap)}, in size "
+        f"{found.incompleteness():.1%} of it",
+        highlight=False,
+    )
+    for part, (ends, lacking) in found.alignments().items():
+        output.print(
+            f"{part}: aligned at its ends in {ends:,} pairs, nothing to patch from in {lacking:,}",
+            highlight=False,
+        )
+
+
+METHODS: dict[Method, str] = {
+    "integrated": "integrated gradients",
+    "one step": "one step",
+    "exact": "exact",
+}
+
+
+def _interval(value: Interval) -> str:
+    """Return an estimate with its interval."""
+    return escape(f"{value.mean:z.3f} [{value.low:z.3f}, {value.high:z.3f}]")
