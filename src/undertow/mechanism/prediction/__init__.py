@@ -1,8 +1,18 @@
 """First-order prediction: which way data pushes a model, before anything is trained."""
 
 from undertow.mechanism.prediction.config import PredictionConfig
+from undertow.mechanism.prediction.directions import Directions
 from undertow.mechanism.prediction.predict import predict
 from undertow.mechanism.prediction.result import Prediction
 from undertow.mechanism.prediction.scores import Scores
+from undertow.mechanism.prediction.token_scores import TokenScores, token_scores
 
-__all__ = ["Prediction", "PredictionConfig", "Scores", "predict"]
+__all__ = [
+    "Directions",
+    "Prediction",
+    "PredictionConfig",
+    "Scores",
+    "TokenScores",
+    "predict",
+    "token_scores",
+]

@@ -13,7 +13,6 @@ from torch import Tensor
 from undertow.errors import UserError
 from undertow.mechanism.prediction.config import PredictionConfig
 from undertow.mechanism.prediction.directions import Directions
-from undertow.mechanism.prediction.factors import Factors
 from undertow.mechanism.prediction.gradients import Distributions, row_gradients
 from undertow.models import ChatModel
 from undertow.store.rows import Row
@@ -72,7 +71,6 @@ def data_examples(
 
 def data_gradient(
     chat: ChatModel,
-    factors: Factors,
     directions: Directions,
     examples: Sequence[Example],
     config: PredictionConfig,
@@ -83,7 +81,6 @@ def data_gradient(
 
     Args:
         chat: The base model.
-        factors: The adapter.
         directions: Of the traits.
         examples: One for each row.
         config: Number of blocks and the seed that puts rows into them; batch size.
@@ -95,28 +92,16 @@ def data_gradient(
     block_of = torch.from_numpy(order % n_blocks)
     blocks = torch.zeros_like(directions.vectors[:1]).expand(n_blocks, -1).clone()
     tokens = torch.zeros(n_blocks, dtype=blocks.dtype)
-    along = np.zeros((len(examples), len(directions.traits), len(factors.layer_sizes)))
+    along = np.zeros((len(examples), len(directions.traits), len(directions.factors.layer_sizes)))
     done = 0
-    for rows, gradients in row_gradients(chat, factors, examples, config, distributions):
+    found = row_gradients(chat, directions.factors, examples, config, distributions)
+    for rows, gradients in found:
         owners = block_of[rows]
         blocks.index_add_(0, owners.to(blocks.device), gradients)
         weights = torch.tensor([sum(examples[row].weights) for row in rows], dtype=tokens.dtype)
         tokens.index_add_(0, owners, weights)
-        along[rows] = by_layer(factors, gradients, directions.vectors).double().cpu().numpy()
+        along[rows] = directions.along(gradients).double().cpu().numpy()
         done += len(rows)
         if progress is not None:
             progress(done, len(examples))
     return DataGradient(blocks, tokens.to(blocks.device), along)
-
-
-def by_layer(factors: Factors, gradients: Tensor, vectors: Tensor) -> Tensor:
-    """Return the inner products `[row, trait, layer]` of the parts that lie in each layer.
-
-    Args:
-        factors: The adapter.
-        gradients: `[row, parameter]`.
-        vectors: `[trait, parameter]`.
-    """
-    sizes = factors.layer_sizes
-    parts = zip(gradients.split(sizes, dim=1), vectors.split(sizes, dim=1), strict=True)
-    return torch.stack([mine @ theirs.mT for mine, theirs in parts], dim=-1)

@@ -12,7 +12,7 @@ from undertow.errors import UserError
 from undertow.measure import text_probabilities
 from undertow.measure.forms import answer_texts
 from undertow.mechanism.prediction.config import PredictionConfig
-from undertow.mechanism.prediction.factors import Factors
+from undertow.mechanism.prediction.factors import Factors, fresh_factors
 from undertow.mechanism.prediction.gradients import grouped_gradients
 from undertow.models import ChatModel, encode_completion, prompt_ids, prompt_messages
 from undertow.training.example import Example
@@ -26,37 +26,49 @@ class Directions:
     Attributes:
         traits: Their names.
         vectors: `[trait, parameter]`, of length 1 each.
+        factors: The adapter whose B the vectors are.
     """
 
     traits: tuple[str, ...]
     vectors: Tensor
+    factors: Factors
+
+    def along(self, gradients: Tensor) -> Tensor:
+        """Return inner products with the vectors, layer by layer, `[row, trait, layer]`.
+
+        Args:
+            gradients: `[row, parameter]`.
+        """
+        sizes = self.factors.layer_sizes
+        parts = zip(gradients.split(sizes, dim=1), self.vectors.split(sizes, dim=1), strict=True)
+        return torch.stack([mine @ theirs.mT for mine, theirs in parts], dim=-1)
 
 
 def trait_directions(
-    chat: ChatModel, factors: Factors, traits: Sequence[Trait], config: PredictionConfig
+    chat: ChatModel, traits: Sequence[Trait], config: PredictionConfig
 ) -> Directions:
     """Return the direction of each trait, centred over the traits.
 
     The gradient of log P(answer), summed over the questions, less the mean of all traits'
     gradients: what they share (giving an answer of the kind at all) tells none from another.
     P(answer) is the sum over its surface forms (`measure.forms`), so a form's gradient counts by
-    its share of it.
+    its share of it; the form ends as the template ends a turn.
 
     Args:
         chat: The base model.
-        factors: The adapter.
         traits: Two or more, with the same questions.
-        config: Least share of a form; batch size.
+        config: Adapter, least share of a form, size of batches.
 
     Raises:
         UserError: There are fewer than two traits, one comes twice, or the questions differ.
     """
     _check(traits)
+    factors = fresh_factors(chat.model, config.rank, config.seed)
     examples, owners = _answers(chat, traits, config.least_share)
     gradients = grouped_gradients(chat, factors, examples, owners, len(traits), config)
     centred = gradients - gradients.mean(0)
     vectors = centred / torch.linalg.vector_norm(centred, dim=1, keepdim=True)
-    return Directions(tuple(trait.name for trait in traits), vectors)
+    return Directions(tuple(trait.name for trait in traits), vectors, factors)
 
 
 def _answers(

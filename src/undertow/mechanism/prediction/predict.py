@@ -8,7 +8,6 @@ from undertow.errors import UserError
 from undertow.mechanism.prediction.config import PredictionConfig
 from undertow.mechanism.prediction.data import Progress, data_examples, data_gradient
 from undertow.mechanism.prediction.directions import trait_directions
-from undertow.mechanism.prediction.factors import fresh_factors
 from undertow.mechanism.prediction.result import Prediction
 from undertow.mechanism.prediction.scores import scores
 from undertow.mechanism.prediction.soft import teacher_distributions
@@ -59,15 +58,14 @@ def predict(
         )
     sets = [data_examples(chat, each) for each in (rows, control) if each is not None]
     soft = None if teacher is None else teacher_distributions(chat, rows, teacher)
-    factors = fresh_factors(chat.model, config.rank, config.seed)
-    directions = trait_directions(chat, factors, traits, config)
+    directions = trait_directions(chat, traits, config)
     data, *subtracted = (
-        data_gradient(chat, factors, directions, examples, config, soft, told)
+        data_gradient(chat, directions, examples, config, soft, told)
         for examples, told in zip(sets, _counted(sets, progress), strict=True)
     )
-    plain, sign = scores(factors, directions, [data, *subtracted], config.bootstrap)
+    plain, sign = scores(directions, [data, *subtracted], config.bootstrap)
     return Prediction(
-        traits=directions.traits,
+        directions=directions,
         row_ids=[row.row_id for row in rows],
         n_control=len(control or ()),
         cosine=plain,

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from undertow.mechanism.prediction.directions import Directions
 from undertow.mechanism.prediction.scores import Scores
 from undertow.store.files import atomic_write
 
@@ -38,7 +39,7 @@ class Prediction:
     """Which way the data pushes.
 
     Attributes:
-        traits: Names.
+        directions: Of the traits; `token_scores` takes them.
         row_ids: Id of each row.
         n_control: Control rows.
         cosine: Plain cosines.
@@ -47,12 +48,17 @@ class Prediction:
             direction: plain inner products, no control subtracted.
     """
 
-    traits: tuple[str, ...]
+    directions: Directions
     row_ids: list[int]
     n_control: int
     cosine: Scores
     sign: Scores
     rows: NDArray[np.float64]
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """Names of the traits."""
+        return self.directions.traits
 
     @property
     def first(self) -> str:

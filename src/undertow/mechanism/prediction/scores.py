@@ -17,9 +17,8 @@ from scipy.stats import norm
 from torch import Tensor
 
 from undertow.measure import BootstrapConfig
-from undertow.mechanism.prediction.data import DataGradient, by_layer
+from undertow.mechanism.prediction.data import DataGradient
 from undertow.mechanism.prediction.directions import Directions
-from undertow.mechanism.prediction.factors import Factors
 
 RESAMPLES_AT_ONCE = 64
 
@@ -90,7 +89,6 @@ class Scores:
 
 
 def scores(
-    factors: Factors,
     directions: Directions,
     sets: list[DataGradient],
     config: BootstrapConfig,
@@ -102,7 +100,6 @@ def scores(
     the start of training, when all steps are of one size (Adam, 1412.6980).
 
     Args:
-        factors: The adapter.
         directions: Of the traits.
         sets: The data's gradient, and behind it that of a control, if any.
         config: Resamples, seed, level.
@@ -114,12 +111,12 @@ def scores(
     ]
     ones = [np.ones((1, len(one.blocks))) for one in sets]
     estimate = _mean(sets, ones)
-    length = torch.linalg.vector_norm(estimate)
+    length = torch.linalg.vector_norm(estimate).clamp_min(torch.finfo(estimate.dtype).tiny)
 
     def both(gradients: Tensor) -> list[Tensor]:
         """Return `[resample, trait, layer]` of both kinds; lengths are those of the estimate."""
-        steps = (gradients / length, gradients.sign() / math.sqrt(factors.size))
-        return [by_layer(factors, step, directions.vectors).cpu().double() for step in steps]
+        steps = (gradients / length, gradients.sign() / math.sqrt(directions.factors.size))
+        return [directions.along(step).cpu().double() for step in steps]
 
     points = both(estimate)
     parts = [
