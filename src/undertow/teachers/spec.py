@@ -79,6 +79,11 @@ class SteeredTeacher(BaseModel):
         """Name for tables, as in 'owl (steered)'."""
         return f"{self.trait} (steered)"
 
+    def with_strength(self, strength: float) -> SteeredTeacher:
+        """Return the teacher steered as much as that."""
+        steering = self.steering.model_copy(update={"strength": strength})
+        return self.model_copy(update={"steering": steering})
+
 
 class ControlTeacher(BaseModel):
     """The unbiased base."""
