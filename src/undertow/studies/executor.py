@@ -9,11 +9,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ import torch
 from undertow.errors import UserError
 from undertow.studies.lab import Lab
 from undertow.studies.recipe import Recipe
-from undertow.studies.tasks import Task
+from undertow.studies.tasks import Task, TaskStep
 from undertow.studies.timing import typical_seconds
 
 
@@ -43,22 +44,22 @@ class Progress:
 
     def seconds_left(self) -> float:
         """Estimate the seconds left from how long the finished tasks of each step took."""
-        return sum(self._expected(task) for task in self.waiting) / self.workers
+        return self._expected(self.waiting) / self.workers
 
     def share_done(self) -> float:
         """Return the finished share of the expected work, between 0 and 1."""
-        done = sum(self._expected(task) for task in self.finished)
-        left = sum(self._expected(task) for task in self.waiting)
+        done, left = self._expected(self.finished), self._expected(self.waiting)
         return done / (done + left) if done + left else 1.0
 
-    def _expected(self, task: Task) -> float:
-        # What the store already held takes no time and says nothing of the others.
-        spent = [
-            seconds / typical_seconds(other)
-            for other, seconds in self.finished.items()
-            if other.step == task.step and seconds > 0.5
-        ]
-        return typical_seconds(task) * (sum(spent) / len(spent) if spent else 1.0)
+    def _expected(self, tasks: Iterable[Task]) -> float:
+        """Return the seconds that tasks take, by how long others of their step took."""
+        spent: dict[TaskStep, list[float]] = {}
+        for task, seconds in self.finished.items():
+            # What the store already held takes no time and says nothing of the others.
+            if seconds > 0.5:
+                spent.setdefault(task.step, []).append(seconds / typical_seconds(task))
+        slower = {step: sum(ratios) / len(ratios) for step, ratios in spent.items()}
+        return sum(typical_seconds(task) * slower.get(task.step, 1.0) for task in tasks)
 
 
 _worker: dict[Recipe, Lab] = {}
@@ -96,7 +97,8 @@ def run_tasks(
     with ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:
         try:
             while progress.waiting:
-                for task in _startable(needs, progress)[: 2 * workers - len(running)]:
+                room = 2 * workers - len(running)
+                for task in list(islice(_startable(needs, progress), room)):
                     with _interrupts_held():  # a worker may be started here
                         running[pool.submit(_perform, root, task)] = task
                     progress.running.add(task)
@@ -126,15 +128,15 @@ def run_tasks(
     return progress
 
 
-def _startable(needs: dict[Task, list[Task]], progress: Progress) -> list[Task]:
-    """Return the tasks whose needs are finished, in the order in which they were asked for."""
-    return [
+def _startable(needs: dict[Task, list[Task]], progress: Progress) -> Iterator[Task]:
+    """Yield the tasks whose needs are finished, in the order in which they were asked for."""
+    return (
         task
         for task in needs
         if task in progress.waiting
         and task not in progress.running
         and all(need in progress.finished for need in needs[task])
-    ]
+    )
 
 
 @contextmanager
