@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import attribute
 import generate
 import scan
 import student
 from common import save
 
 if __name__ == "__main__":
-    records = [module.run() for module in (generate, scan, student)]
+    records = [module.run() for module in (generate, scan, student, attribute)]
     for record in records:
         save(record)
     print()
