@@ -17,12 +17,15 @@ from undertow.cli.filter import filter_rows
 from undertow.cli.generate import generate
 from undertow.cli.measure import measure
 from undertow.cli.mistakes import MistakesTold
+from undertow.cli.predict import predict
 from undertow.cli.recipe import recipe
 from undertow.cli.report import report
 from undertow.cli.scan import scan
 from undertow.cli.show import show
+from undertow.cli.steer import steer
 from undertow.cli.student import student
 from undertow.cli.teacher import teacher
+from undertow.cli.vector import vector
 
 app = typer.Typer(
     cls=MistakesTold,
@@ -36,9 +39,12 @@ app.command("teacher")(teacher)
 app.command("generate")(generate)
 app.command("filter")(filter_rows)
 app.command("scan")(scan)
+app.command("predict")(predict)
 app.command("student")(student)
 app.command("measure")(measure)
 app.command("attribute")(attribute)
+app.command("vector")(vector)
+app.command("steer")(steer)
 app.command("show")(show)
 app.command("recipe")(recipe)
 app.add_typer(study.app, name="study")

@@ -12,18 +12,17 @@ from undertow.cli.options import DEFAULT_RECIPE, TEACHER_HELP, ModelOption, Reci
 from undertow.cli.progress import count_display
 from undertow.cli.settings import (
     check_output,
+    open_category,
     open_channel,
     open_model,
     open_recipe,
     open_rows,
     revised,
 )
-from undertow.errors import UserError
 
 if TYPE_CHECKING:
     from undertow.studies.conditions import Condition
     from undertow.studies.subjects import HeldOut
-    from undertow.traits import Trait
 
 SUBJECT_HELP = (
     f"{TEACHER_HELP} A folder of students and nothing else is one condition with several seeds."
@@ -84,7 +83,7 @@ def measure(
         check_output(out, ".parquet", ".json")
     settings = open_recipe(recipe, model)
     hidden = load_trait(trait) if trait is not None else None
-    traits = competing_traits(hidden) if hidden else _of_category(category or settings.category)
+    traits = competing_traits(hidden) if hidden else open_category(category or settings.category)
     config = revised(settings.measure, n_samples=n_samples)
     named = [resolve_subject(text) for text in [*(control or []), *(models or [])]]
     rows = _held_out(heldout)
@@ -102,16 +101,6 @@ def measure(
         output.print(all_traits(conditions))
     else:
         output.print(one_trait(conditions, hidden.name, conditions[1 if control else 0]))
-
-
-def _of_category(name: str) -> list[Trait]:
-    """Return the shipped traits of a category."""
-    from undertow.traits import shipped_traits
-
-    if found := shipped_traits(name):
-        return found
-    known = sorted({trait.category for trait in shipped_traits()})
-    raise UserError(f"unknown category '{name}'", fix=f"use {' or '.join(known)}")
 
 
 def _held_out(data: Path | None) -> HeldOut | None:

@@ -114,6 +114,20 @@ def open_banned(names: Sequence[str] | None) -> list[Trait]:
     return [load_trait(name) for name in names] if names else shipped_traits()
 
 
+def open_category(name: str) -> list[Trait]:
+    """Return the shipped traits of a category.
+
+    Raises:
+        UserError: There are none.
+    """
+    from undertow.traits import shipped_traits
+
+    if found := shipped_traits(name):
+        return found
+    known = sorted({trait.category for trait in shipped_traits()})
+    raise UserError(f"unknown category '{name}'", fix=f"use {' or '.join(known)}")
+
+
 def check_output(path: Path, *endings: str) -> None:
     """Refuse a name for a result before the work that it costs.
 

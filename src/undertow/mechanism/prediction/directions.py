@@ -33,6 +33,16 @@ class Directions:
     vectors: Tensor
     factors: Factors
 
+    def of(self, names: Sequence[str]) -> Directions:
+        """Return those of some traits, in that order.
+
+        Raises:
+            UserError: A trait has none.
+        """
+        check_compared(names, self.traits)
+        places = [self.traits.index(name) for name in names]
+        return Directions(tuple(names), self.vectors[places], self.factors)
+
     def along(self, gradients: Tensor) -> Tensor:
         """Return inner products with the vectors, layer by layer, `[row, trait, layer]`.
 
@@ -69,6 +79,19 @@ def trait_directions(
     centred = gradients - gradients.mean(0)
     vectors = centred / torch.linalg.vector_norm(centred, dim=1, keepdim=True)
     return Directions(tuple(trait.name for trait in traits), vectors, factors)
+
+
+def check_compared(names: Sequence[str], traits: Sequence[str]) -> None:
+    """Refuse a trait that is not among those that are compared.
+
+    Raises:
+        UserError: There is one.
+    """
+    if absent := [name for name in names if name not in traits]:
+        raise UserError(
+            f"the trait '{absent[0]}' is not compared",
+            fix=f"use some of {', '.join(traits)}",
+        )
 
 
 def _answers(
