@@ -98,7 +98,9 @@ def generate(
             )
     accepted = accepted_rows(rows)
     meta = {
-        "teacher": writer.model_dump(mode="json", exclude={"adapter"}),
+        "teacher": writer.model_dump(
+            mode="json", exclude={"adapter": True, "steering": {"vector"}}
+        ),
         "model": chat.fingerprint,
         "channel": task.name,
         "prompt_seed": settings.prompt_seed,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from undertow.cli.console import output
+from undertow.cli.layers import layer_numbers
 from undertow.cli.options import (
     DEFAULT_RECIPE,
     TEACHER_HELP,
@@ -22,7 +23,6 @@ from undertow.cli.options import (
 )
 from undertow.cli.progress import count_display
 from undertow.cli.settings import open_model, open_recipe, revised, revised_student
-from undertow.errors import UserError
 
 
 def student(
@@ -66,7 +66,7 @@ def student(
     settings = open_recipe(recipe, model)
     config = revised_student(settings.student, tokens, ratio, weights, seed)
     method = "full" if full else None
-    train = revised(config.train, layers=_layer_numbers(layers), method=method)
+    train = revised(config.train, layers=layer_numbers(layers), method=method)
     settings = settings.model_copy(update={"student": config.model_copy(update={"train": train})})
     rows, _ = read_rows(data)
     table = Scan.read(scan) if scan is not None else None
@@ -88,15 +88,3 @@ def student(
         markup=False,
         soft_wrap=True,
     )
-
-
-def _layer_numbers(text: str | None) -> list[int] | None:
-    """Return the layers that an option names."""
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise UserError(
-            f"not a list of layers: '{text}'", where="--layers", fix="write numbers, as in 0,1"
-        ) from error
