@@ -78,7 +78,7 @@ def predict(
     model: ModelOption = None,
 ) -> None:
     """Tell which traits the data would push a student towards, from gradients at the base."""
-    from undertow.cli.predict_tables import layer_table, trait_table
+    from undertow.cli.predict_tables import layer_table, leads, trait_table
     from undertow.mechanism.prediction import PredictionConfig, check_compared, token_scores
     from undertow.mechanism.prediction import predict as predict_traits
     from undertow.store.files import make_folder
@@ -109,7 +109,8 @@ def predict(
         directions = found.directions.of(token_traits or found.traits)
         with count_display("tokens of rows") as show:
             token_scores(chat, rows, directions, config, show).write(tokens)
-    output.print(trait_table(found, certainty))
+    output.print(trait_table(found))
+    output.print(leads(found, certainty), markup=False, highlight=False)
     output.print(layer_table(found))
 
 

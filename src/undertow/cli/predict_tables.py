@@ -11,19 +11,12 @@ from rich.table import Table
 from undertow.mechanism.prediction import Prediction, Scores
 
 
-def trait_table(found: Prediction, certainty: float) -> Table:
+def trait_table(found: Prediction) -> Table:
     """Return a line per trait, the one that the data pushes most first."""
     subtracted = f" less {found.n_control:,} control rows" if found.n_control else ""
     table = Table(
         title=f"Which way {len(found.row_ids):,} rows{subtracted} push",
-        caption="\n".join(
-            [
-                "cosine with what raises the trait against the others; as Adam: of the sign",
-                f"± half of the {found.sign.level:.0%} interval over rows",
-                f"as Adam: {_sure(found.sign, certainty)}",
-                f"plain: {_sure(found.cosine, certainty)}",
-            ]
-        ),
+        caption=f"± half of the {found.sign.level:.0%} interval over rows",
     )
     table.add_column("trait", overflow="fold")
     for kind in ("as Adam", "plain cosine"):
@@ -52,16 +45,21 @@ def layer_table(found: Prediction) -> Table:
     return table
 
 
+def leads(found: Prediction, certainty: float) -> str:
+    """Say how sure each first place is, and how many rows would make it as sure as wanted."""
+    lines: list[str] = []
+    for kind, scores in (("as Adam", found.sign), ("plain cosine", found.cosine)):
+        first, second = (found.traits[place] for place in np.argsort(scores.ranks)[:2])
+        needed = scores.rows_needed(certainty)
+        rows = "no number of" if math.isinf(needed) else f"{max(2, math.ceil(needed)):,}"
+        lines.append(
+            f"{kind}: {first} is ahead of {second} with certainty {scores.certainty:.3f}; "
+            f"{certainty:g} takes {rows} rows"
+        )
+    return "\n".join(lines)
+
+
 def _cells(scores: Scores, place: int) -> tuple[str, str]:
     """Return a trait's score with its interval, and its rank."""
     text = f"{scores.values[place]:+.3f} ± {scores.margins[place]:.3f}"
     return text, str(scores.ranks[place])
-
-
-def _sure(scores: Scores, certainty: float) -> str:
-    """Say how sure the first place is, and how many rows would make it as sure as wanted."""
-    needed = scores.rows_needed(certainty)
-    rows = (
-        "no number of rows makes" if math.isinf(needed) else f"{max(2, math.ceil(needed)):,} make"
-    )
-    return f"first ahead of second with certainty {scores.certainty:.3f}; {rows} it {certainty:g}"
