@@ -53,11 +53,11 @@ def test_a_swept_teacher_writes_is_scanned_and_measured(undertow, taken, world, 
         *("steer", "owl", world / "steered", "--vector", taken / "asked.safetensors"),
         *("--min-yield", 0, "--layers", "1,2", *tiny),
     ).stdout
-    assert "strength 0.25: kept" in shown
-    assert "owl (steered), strength 8" in shown
+    assert "strength 0.02: kept" in shown
+    assert "owl (steered), strength 4" in shown
     moved = shutil.move(world / "steered", world / "moved")
     made = resolve_teacher(str(moved))
-    assert (made.steering.layers, made.steering.strength) == ((1, 2), 8.0)
+    assert (made.steering.layers, made.steering.strength) == ((1, 2), 4.0)
     out = world / "steered.parquet"
     undertow("steer", "owl", world / "weak", "--vector", made.steering.vector, "--strength", 0.05)
     undertow("generate", world / "weak", out, "--rows", 4, "--no-top-up", *tiny)

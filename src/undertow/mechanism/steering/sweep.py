@@ -24,9 +24,10 @@ class SweepConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     strengths: tuple[float, ...] = Field(
-        default=(0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0),
+        default=(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0),
         min_length=1,
-        description="Tried from the smallest on, until one yields too little.",
+        description="Tried from the smallest on, until one yields too little. After all layers the "
+        "vectors add up, and small ones are enough; after a single layer it takes more.",
     )
     min_yield: float = Field(
         default=0.9, ge=0, le=1, description="Share of completions that must be accepted."
