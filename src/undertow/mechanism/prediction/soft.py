@@ -9,9 +9,9 @@ from torch import Tensor
 
 from undertow.mechanism.prediction.data import data_examples
 from undertow.mechanism.prediction.gradients import Distributions
-from undertow.models import ChatModel, activated, selected_logits
+from undertow.models import ChatModel, selected_logits
 from undertow.store.rows import Row
-from undertow.teachers import Teacher
+from undertow.teachers import Teacher, acting_as
 from undertow.training.batches import pack
 
 
@@ -29,7 +29,7 @@ def teacher_distributions(chat: ChatModel, rows: Sequence[Row], teacher: Teacher
 
     def distributions(chosen: list[int]) -> Tensor:
         batch = pack([examples[row] for row in chosen], chat.pad_id, chat.device)
-        with activated(chat, teacher.adapter) as model, torch.no_grad():
+        with acting_as(chat, teacher) as model, torch.no_grad():
             logits = selected_logits(model, batch.ids, None, batch.rows, batch.positions)
             return logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(-1)
 
