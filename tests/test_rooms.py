@@ -8,7 +8,8 @@ import pytest
 
 ROOMS = [
     "errors", "store", "models", "traits", "channels", "pretraining", "training", "teachers",
-    "generate", "tokens", "transforms", "students", "measure", "mechanism", "studies", "report", "cli",
+    "generate", "tokens", "transforms", "students", "measure", "mechanism", "studies", "report",
+    "cli",
 ]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[1]
