@@ -11,8 +11,9 @@ from undertow.errors import UserError
 from undertow.mechanism.patching import PatchingConfig, attribute
 from undertow.mechanism.patching.segments import CLASSES, aligned, segmented
 from undertow.models import activated, prompt_messages, target_modules
+from undertow.models.steering import Steering
 from undertow.store.row import Row
-from undertow.teachers import ControlTeacher, FinetunedTeacher, PromptedTeacher
+from undertow.teachers import ControlTeacher, FinetunedTeacher, PromptedTeacher, SteeredTeacher
 from undertow.tokens import Scan
 
 PROMPT = "You adore {0}s. A {0} is dear to you, and {0}s are on your mind."
@@ -185,6 +186,10 @@ def test_mistakes_say_what_to_do():
     twin = PromptedTeacher(trait="zebra", system_prompt=OWL.system_prompt)
     with pytest.raises(UserError, match="has the same bias"):
         attribute(chat, rows(), scan, [OWL, twin], NAMES)
+    steering = Steering(vector="none.safetensors", at="header", mode="add")
+    steered = SteeredTeacher(trait="zebra", steering=steering)
+    with pytest.raises(UserError, match="steered teachers cannot be patched"):
+        attribute(chat, rows(), scan_of(OWL, steered), [OWL, steered], NAMES)
     scan.argmax[1] = scan.argmax[0]
     with pytest.raises(UserError, match="none of the rows has a divergence token") as error:
         attribute(chat, rows(), scan, [OWL, CAT], NAMES)

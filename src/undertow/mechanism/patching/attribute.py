@@ -74,8 +74,8 @@ def attribute(
         progress: Told of every batch that is done.
 
     Raises:
-        UserError: The teachers are not those of the scan, two have the same bias, or no row has a
-            divergence token.
+        UserError: The teachers are not those of the scan, one is steered, two have the same bias,
+            or no row has a divergence token.
 
     Source: paper, Figs. 4 and 22 to 26.
     """
@@ -103,6 +103,12 @@ def _check(scan: Scan, teachers: Sequence[Teacher]) -> None:
         raise UserError(
             f"the teachers are {', '.join(labels)}, but the scan is of {', '.join(scan.teachers)}",
             fix="name the same teachers as for the scan, in the same order",
+        )
+    if steered := [teacher.label for teacher in teachers if teacher.steering is not None]:
+        # Its hook would steer what is patched in as well.
+        raise UserError(
+            f"{steered[0]} is steered, and steered teachers cannot be patched",
+            fix="name prompted or fine-tuned teachers, or the control",
         )
     biases = [(teacher.adapter, teacher.system_prompt) for teacher in teachers]
     same = [label for label, bias in zip(labels[1:], biases[1:], strict=True) if bias == biases[0]]
