@@ -11,10 +11,10 @@ demo: .venv/.installed
 venv: .venv/.installed-dev
 
 test: venv
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-fast: venv
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 lint: venv
 	$(BIN)/ruff check src tests benchmarks

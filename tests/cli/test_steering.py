@@ -1,6 +1,7 @@
 """`undertow vector` and `undertow steer`, and steered teachers in the other commands."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -104,6 +105,10 @@ def test_mistakes_of_steering(refused, taken, world, tiny):
     assert "no layer 99" in refused(*steer, *asked, "--layers", "0,99")
     assert "not a list of layers" in refused(*steer, *asked, "--layers", "all")
     assert "--min-yield" in refused(*steer, *asked, "--min-yield", 0.5, "--strength", 1)
-    assert "smaller strengths" in refused(*steer, *asked, "--min-yield", 1)
+    found = SteeringVectors.read(taken / "asked.safetensors")
+    blocks = {place: 1000 * one for place, one in found.blocks.items()}
+    huge = world / "huge.safetensors"
+    replace(found, blocks=blocks).write(huge)
+    assert "smaller strengths" in refused(*steer, "--vector", huge)
     taken_folder = ("steer", "owl", world / "owl", *asked, *tiny)
     assert "holds something else" in refused(*taken_folder)

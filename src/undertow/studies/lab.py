@@ -134,7 +134,7 @@ class Lab:
         def build(out: Path) -> None:
             finetune_teacher(self.teacher_chat, hidden, config, out)
 
-        made = self._step(
+        made = self.step(
             "teacher", self.teacher_base, {"trait": hidden, "teacher": config}, {}, build
         )
         adapter = str(made.path / "adapter")
@@ -175,7 +175,7 @@ class Lab:
             )
             write_rows(out / "rows.parquet", rows, {"settings": settings["teacher"]})
 
-        made = self._step("numbers", self.teacher_base, settings, _inputs(writer=writer), build)
+        made = self.step("numbers", self.teacher_base, settings, _inputs(writer=writer), build)
         return Numbers(writer, made, self.recipe.rows)
 
     def transformed(self, numbers: Numbers) -> Numbers:
@@ -222,7 +222,7 @@ class Lab:
             (out / "report.json").write_text(report, encoding="utf-8")
 
         inputs |= _inputs(by=party) | {"numbers": numbers.artifact}
-        made = self._step("data", self.teacher_base, settings, inputs, build)
+        made = self.step("data", self.teacher_base, settings, inputs, build)
         return Numbers(numbers.writer, made, self.recipe.rows, before=numbers)
 
     def _with_teachers_on(self, model: ModelSpec | None) -> Lab:
@@ -251,7 +251,7 @@ class Lab:
             found = entangled_scores(self.teacher_chat, [made.teacher for made in teachers], traits)
             found.write(out / "entangled.parquet")
 
-        return Entangled(self._step("entangled", self.teacher_base, settings, inputs, build))
+        return Entangled(self.step("entangled", self.teacher_base, settings, inputs, build))
 
     def entropies(self, numbers: Numbers) -> Artifact:
         """Return the step that holds the writer's entropy at every completion token."""
@@ -262,7 +262,7 @@ class Lab:
 
         inputs = {"numbers": numbers.artifact} | _inputs(writer=numbers.writer)
         settings = {"writer": _described(numbers.writer), "rows": self.recipe.rows}
-        return self._step("entropy", self.teacher_base, settings, inputs, build)
+        return self.step("entropy", self.teacher_base, settings, inputs, build)
 
     def scan(self, numbers: Numbers) -> Scanned:
         """Return where the writer's counterfactuals would have written another token."""
@@ -290,7 +290,7 @@ class Lab:
             )
             table.write(out / "scan.parquet")
 
-        made = self._step(
+        made = self.step(
             "scan", self.teacher_base, settings, inputs | {"numbers": numbers.artifact}, build
         )
         return Scanned(made)
@@ -324,7 +324,7 @@ class Lab:
             (out / "share.json").write_text(found.model_dump_json(), encoding="utf-8")
 
         settings = {"tokens": tokens, "trait": writer.trait}
-        return self._step("share", self.teacher_base, settings, inputs, build)
+        return self.step("share", self.teacher_base, settings, inputs, build)
 
     def student(
         self,
@@ -362,7 +362,7 @@ class Lab:
             train_student(self.chat, rows, table, config, out, entropies=entropies)
 
         settings = {"student": config, "rows": self.recipe.rows}
-        return Student(self._step("student", self.base, settings, inputs, build))
+        return Student(self.step("student", self.base, settings, inputs, build))
 
     def measure(self, subject: Student | MadeTeacher | None = None) -> TraitMeasure:
         """Return how often the base (`None`), a teacher or a student gives each trait's answer."""
@@ -393,7 +393,7 @@ class Lab:
             found.write(out / "measure.parquet")
 
         inputs = {"subject": made} if made is not None else {}
-        return self._step("measure", base, settings, inputs, build)
+        return self.step("measure", base, settings, inputs, build)
 
     def accuracy(self, numbers: Numbers, student: Student | None = None) -> TaskAccuracy:
         """Return how well a student (or the base) predicts the held-out rows of some numbers."""
@@ -422,7 +422,7 @@ class Lab:
             if student is not None:
                 (out / "rows.json").write_text(json.dumps(student.n_rows), encoding="utf-8")
 
-        return self._step("accuracy", self.base, {"rows": self.recipe.rows}, inputs, build)
+        return self.step("accuracy", self.base, {"rows": self.recipe.rows}, inputs, build)
 
     def counterfactuals(self, trait: str | None) -> tuple[str, ...]:
         """Return the traits next in line after one, around the end of the list."""
@@ -487,7 +487,7 @@ class Lab:
             )
         return self.hidden[name]
 
-    def _step(
+    def step(
         self,
         name: str,
         base: Base,
@@ -495,6 +495,15 @@ class Lab:
         inputs: dict[str, Artifact],
         build: Callable[[Path], None],
     ) -> Artifact:
+        """Return a step of the store that stands on a base.
+
+        Args:
+            name: One of `STEP_VERSIONS`.
+            base: The model that it is made with; part of its key.
+            settings: What else decides the result, as plain data or pydantic models.
+            inputs: The steps that it reads.
+            build: Writes the result into the folder that it is given.
+        """
         config = {"model": base.fingerprint, **settings}
         return self.store.step(name, STEP_VERSIONS[name], config, inputs | base.inputs, build)
 
