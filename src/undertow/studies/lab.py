@@ -13,10 +13,13 @@ from undertow.studies.artifacts import MadeTeacher, Numbers, Scanned, Share, Stu
 from undertow.studies.asking import AdviceAsking
 from undertow.studies.data_tokens import share_table
 from undertow.studies.making import Making
+from undertow.studies.patching_step import patched_artifact
+from undertow.studies.prediction_step import predicted_artifact
+from undertow.studies.readings import PatchingRun, PredictionRun
 from undertow.studies.study import DataTokens
 from undertow.studies.tasks import Task
 
-RESULT_STEPS = ("measure", "accuracy", "share")
+RESULT_STEPS = ("measure", "accuracy", "share", "attribute", "predict")
 """The steps that results are made of; small, and readable without those that led to them."""
 
 
@@ -143,6 +146,10 @@ class Lab(Making):
         data = self.transformed(numbers)
         if task.step == "data":
             return (data.artifact,)
+        if isinstance(task.run, PredictionRun):
+            return (predicted_artifact(self, data, task.run),)
+        if isinstance(task.run, PatchingRun):
+            return (patched_artifact(self, data, self.scan(data), task.run),)
         selection = self.recipe.student.seeded(task.seed).selection
         needs_scan = task.step in ("scan", "share") or selection.needs_scan
         scanned = self.scan(data) if needs_scan else None

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from undertow.channels import Channel, load_channel
 from undertow.errors import UserError
 from undertow.generate import generate_accepted
+from undertow.mechanism.prediction import PredictionConfig, check_compared, token_scores
+from undertow.mechanism.prediction.directions import trait_directions
 from undertow.models.chat_model import ChatModel, ModelSpec
 from undertow.store import Artifact, Store
 from undertow.store.rows import write_rows
@@ -31,6 +33,7 @@ from undertow.teachers import (
 from undertow.tokens import (
     Entropies,
     Selection,
+    TokenPushes,
     completion_entropies,
     entangled_scores,
     scan,
@@ -50,13 +53,20 @@ STEP_VERSIONS = {
     "data": 1,
     "entangled": 1,
     "entropy": 1,
+    "push": 1,
     "scan": 1,
+    "attribute": 1,
+    "predict": 1,
     "share": 1,
     "student": 1,
     "measure": 1,
     "accuracy": 2,
 }
 """Raised when a step's code changes what it makes; part of every step's key."""
+
+
+PREDICTION = PredictionConfig()
+"""How far data push traits is taken in the same way everywhere."""
 
 
 class Making:
@@ -250,13 +260,35 @@ class Making:
         settings = {"writer": described(numbers.writer), "rows": self.recipe.rows}
         return self.step("entropy", self.teacher_base, settings, inputs, build)
 
+    def pushes(self, numbers: Numbers) -> Artifact:
+        """Return the step that holds how far every completion token pushes the writer's trait.
+
+        Raises:
+            UserError: The data is no trait's, or what is hidden is not named by words.
+        """
+        trait = numbers.writer.trait or "control"
+        traits = list(self.traits.values())
+        check_compared([trait], list(self.traits))
+
+        def build(out: Path) -> None:
+            rows = self.base.rows_from(self.teacher_base, numbers.train)
+            directions = trait_directions(self.chat, traits, PREDICTION).of([trait])
+            found = token_scores(self.chat, rows, directions, PREDICTION)
+            values = TokenPushes(found.row_ids, [row[:, 0] for row in found.values])
+            values.write(out / "pushes.parquet")
+
+        settings = {
+            "trait": trait,
+            "traits": traits,
+            "prediction": PREDICTION,
+            "rows": self.recipe.rows,
+        }
+        return self.step("push", self.base, settings, {"numbers": numbers.artifact}, build)
+
     def scan(self, numbers: Numbers) -> Scanned:
         """Return where the writer's counterfactuals would have written another token."""
         writer = numbers.writer
-        kind: TeacherKind = writer.teacher.kind
-        others = [self.teacher(name, kind) for name in self.counterfactuals(writer.trait)]
-        if self.recipe.base_counterfactual:
-            others.append(self.control())
+        others = self.scanned_with(writer)
         inputs = _inputs(writer=writer, **{f"other{i}": made for i, made in enumerate(others)})
         settings = {
             "scan": self.recipe.scan,
@@ -280,6 +312,12 @@ class Making:
             "scan", self.teacher_base, settings, inputs | {"numbers": numbers.artifact}, build
         )
         return Scanned(made)
+
+    def scanned_with(self, writer: MadeTeacher) -> list[MadeTeacher]:
+        """Return the counterfactual teachers that a writer's data are scanned with."""
+        kind: TeacherKind = writer.teacher.kind
+        others = [self.teacher(name, kind) for name in self.counterfactuals(writer.trait)]
+        return [*others, self.control()] if self.recipe.base_counterfactual else others
 
     def student(
         self,
@@ -307,14 +345,18 @@ class Making:
             inputs["scan"] = scanned.artifact
         if chosen.kind == "entropy":
             inputs["entropy"] = self.entropies(numbers)
+        if chosen.kind == "scores":
+            inputs["push"] = self.pushes(numbers)
 
         def build(out: Path) -> None:
             rows = self.base.rows_from(self.teacher_base, numbers.train)
             table = scanned.table if scanned is not None and chosen.needs_scan else None
-            entropies = None
+            values = None
             if "entropy" in inputs:
-                entropies = Entropies.read(inputs["entropy"].path / "entropies.parquet")
-            train_student(self.chat, rows, table, config, out, entropies=entropies)
+                values = Entropies.read(inputs["entropy"].path / "entropies.parquet")
+            if "push" in inputs:
+                values = TokenPushes.read(inputs["push"].path / "pushes.parquet")
+            train_student(self.chat, rows, table, config, out, values=values)
 
         settings = {"student": config, "rows": self.recipe.rows}
         return Student(self.step("student", self.base, settings, inputs, build))
