@@ -69,10 +69,8 @@ def test_parts_and_methods(data):
 def test_a_share_errs_as_a_ratio_over_rows_does():
     rng = np.random.default_rng(0)
     change = rng.normal(-4, 2, 40)
-    pairs = [
-        patched([0.5 * one + noise, one])
-        for one, noise in zip(change, rng.normal(size=40), strict=True)
-    ]
+    halves = 0.5 * change + rng.normal(size=40)
+    pairs = [patched(both) for both in zip(halves, change, strict=True)]
     data = patching_step.in_blocks(Patchings("owl", list(range(40)), pairs), range(40))
     blocks = share(data)[0]
     draws = rng.integers(40, size=(4000, 40))
