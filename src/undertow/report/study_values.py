@@ -271,8 +271,12 @@ def _mark(
 
 
 def _family(study: Study, name: str) -> str:
-    """Return what a curve is called: the label of the name that stands for its conditions."""
-    return next((one.label for one in study.conditions if one.name == _stem(name)), "")
+    """Return what a curve is called: the label of the name that stands for its conditions.
+
+    Conditions that each have a name of their own are one curve, without one.
+    """
+    stem = _stem(name)
+    return next((one.label for one in study.conditions if one.name == stem != name), "")
 
 
 def _role(study: Study, name: str) -> Role:
