@@ -1,6 +1,7 @@
 """`undertow attribute`: tables, files, and what cannot be patched."""
 
 import pyarrow.parquet as pq
+import pytest
 
 from undertow.mechanism.patching import CLASSES
 
@@ -10,16 +11,37 @@ def against(place):
     return ("--factual", place / "owl", "--against", place / "cat", "--against", "prompted:wolf")
 
 
+def parts_and_wholes(lines):
+    """Return the lines of single parts and of whole chats, by pair and layer."""
+    named = [((one["row_id"], one["teacher"], one["layer"]), one["part"], one) for one in lines]
+    parts = {(of, part): one for of, part, one in named if part != "all"}
+    return parts, {of: one for of, part, one in named if part == "all"}
+
+
 def test_layers_and_parts_of_every_pair(undertow, world, tiny):
     files = {name: world / "new" / f"{name}.svg" for name in ("figure", "heat-map")}
     drawn = [word for name, file in files.items() for word in (f"--{name}", file)]
     out = world / "new" / "pairs.parquet"
     result = undertow(
         *("attribute", world / "owl.parquet", world / "scan.parquet", *against(world)),
-        *("--rows", 6, "--steps", 2, "--rule", "midpoint", "--out", out, *drawn, *tiny),
+        *(
+            "--rows",
+            6,
+            "--steps",
+            2,
+            "--rule",
+            "midpoint",
+            "--window",
+            3,
+            "--out",
+            out,
+            *drawn,
+            *tiny,
+        ),
     )
     for text in (
         "Patching the residual stream",
+        "exact, 3 layers",
         "By part of the chat: exact",
         "integrated gradients: rank correlation with exact patching",
         "completeness: sum of attributions minus exact change",
@@ -27,7 +49,13 @@ def test_layers_and_parts_of_every_pair(undertow, world, tiny):
     ):
         assert text in result.stdout
     table = pq.read_table(out)
-    assert set(table["part"].to_pylist()) <= set(CLASSES)
+    parts, whole = parts_and_wholes(table.to_pylist())
+    assert {part for _, part in parts} <= set(CLASSES)
+    for pair, line in whole.items():
+        own = [part["integrated"] for (of, _), part in parts.items() if of == pair]
+        assert line["integrated"] == pytest.approx(sum(own))
+        if line["layer"] == 5:  # the last, so that the window is this layer alone
+            assert line["exact_window"] == pytest.approx(line["exact"], abs=1e-4)
     assert set(table["teacher"].to_pylist()) == {"cat (finetuned)", "wolf (prompted)"}
     assert set(table["layer"].to_pylist()) == set(range(6))
     for file in files.values():

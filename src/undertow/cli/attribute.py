@@ -55,6 +55,10 @@ def attribute(
         Literal["left", "midpoint", "right"] | None,
         typer.Option("--rule", help="Where in its step each point lies; left by default."),
     ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option("--window", min=1, help="Layers on end that are replaced together; 2."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Also write every pair to a .parquet file.")
     ] = None,
@@ -83,9 +87,8 @@ def attribute(
             check_output(file, *endings)
             make_folder(file.parent)
     teachers = [resolve_teacher(one) for one in (factual, *against)]
-    config = revised(
-        PatchingConfig(), direction="denoising" if denoising else None, steps=steps, rule=rule
-    )
+    direction = "denoising" if denoising else None
+    config = revised(PatchingConfig(), direction=direction, steps=steps, rule=rule, window=window)
     chat = open_model(open_recipe(recipe, model).model)
     rows = open_rows(data)[0][:n_rows]
     check_token_ids(chat, rows)
@@ -93,7 +96,7 @@ def attribute(
     names = {teacher.label: _names(teacher) for teacher in teachers}
     with count_display("patching") as show:
         found = patch(chat, rows, scanned, teachers, names, config, show)
-    _print(found)
+    _print(found, config.window)
     if out is not None:
         write_patchings(found, config, out)
     if figure is not None:
@@ -113,15 +116,16 @@ def _names(teacher: Teacher) -> tuple[str, ...]:
     return load_trait(teacher.trait).answers if teacher.trait in shipped else ()
 
 
-def _print(found: Patchings) -> None:
+def _print(found: Patchings, window: int) -> None:
     """Print the layers, the parts of the chat, and how far the methods agree."""
     n_rows = len(set(found.row_ids))
     caption = (
         f"{len(found.pairs):,} pairs of {n_rows:,} rows written by {found.factual}; change of its "
         "token's lead over the other teacher's, in logits; 95 % intervals over rows"
     )
-    table = Table("layer", *METHODS.values(), title="Patching the residual stream", caption=caption)
-    lines = [found.by_layer(method) for method in METHODS]
+    columns = ("layer", *METHODS.values(), f"exact, {window} layers from here")
+    table = Table(*columns, title="Patching the residual stream", caption=caption)
+    lines = [*(found.by_layer(method) for method in METHODS), found.by_window()]
     for layer, cells in enumerate(zip(*lines, strict=True)):
         table.add_row(str(layer), *map(_interval, cells))
     output.print(table)

@@ -81,8 +81,13 @@ class Patchings:
         table = self._rows([one.by_layer(method) for one in self.pairs])
         return [rate_interval(column) for column in table.T]
 
+    def by_window(self) -> list[Interval]:
+        """Return for each layer what replacing several layers from it on does, mean over rows."""
+        table = self._rows([one.exact_windows for one in self.pairs])
+        return [rate_interval(column) for column in table.T]
+
     def by_class(self, method: Method) -> dict[str, list[Interval]]:
-        """Return the same for each part of the chat that occurs."""
+        """Return what `by_layer` does for each part of the chat that occurs."""
         table = self._rows([one.by_class(method) for one in self.pairs])
         occurring = {int(place) for one in self.pairs for place in one.classes}
         return {

@@ -1,27 +1,34 @@
-"""Patchings as a tidy Parquet table: a line per pair, layer and part of the chat."""
+"""Patchings as a tidy Parquet table: a line per pair, layer and part, and for all parts."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from undertow.mechanism.patching.config import PatchingConfig
-from undertow.mechanism.patching.patched import Patchings
+from undertow.mechanism.patching.patched import Patched, Patchings
 from undertow.mechanism.patching.segments import CLASSES
 from undertow.store.files import atomic_write
 
 META_KEY = b"undertow_patching"
+
+ALL_PARTS = "all"
+"""The part of the lines in which a layer's output is replaced at all positions."""
 
 
 def write_patchings(found: Patchings, config: PatchingConfig, path: Path) -> None:
     """Write what was found; the settings and the factual teacher stand in the file's metadata.
 
     Columns: row_id, teacher (the counterfactual), place, factual and counterfactual (token ids),
-    layer, part, positions, integrated, one_step, exact (logits).
+    layer, part, positions, integrated, one_step, exact, exact_window (logits). Part 'all' is the
+    whole chat: there integrated - exact is how incomplete the attribution of the pair is, and
+    exact_window, null for single parts, is of several layers from this one on.
 
     Args:
         found: Of some data.
@@ -38,19 +45,38 @@ def write_patchings(found: Patchings, config: PatchingConfig, path: Path) -> Non
             "place": one.pair.place,
             "factual": one.pair.factual,
             "counterfactual": one.pair.counterfactual,
-            "layer": layer,
-            "part": CLASSES[part],
-            "positions": int((one.classes == part).sum()),
-            "integrated": float(one.by_class("integrated")[layer, part]),
-            "one_step": float(one.by_class("one step")[layer, part]),
-            "exact": float(one.exact_classes[layer, part]),
+            **values,
         }
         for row_id, one in zip(found.row_ids, found.pairs, strict=True)
-        for layer in range(found.n_layers)
-        for part in np.unique(one.classes).tolist()
+        for values in _values(one)
     ]
     meta = {"factual": found.factual, "config": config.model_dump(mode="json")}
     table = pa.Table.from_pylist(lines)
     with atomic_write(path) as temporary:
         kept = {META_KEY: json.dumps(meta).encode()}
         pq.write_table(table.replace_schema_metadata(kept), temporary, compression="zstd")
+
+
+def _values(one: Patched) -> Iterator[dict[str, Any]]:
+    """Yield what stands in the lines of one pair."""
+    integrated, one_step = one.by_class("integrated"), one.by_class("one step")
+    for layer in range(len(one.exact)):
+        yield {
+            "layer": layer,
+            "part": ALL_PARTS,
+            "positions": len(one.classes),
+            "integrated": float(integrated[layer].sum()),
+            "one_step": float(one_step[layer].sum()),
+            "exact": float(one.exact[layer]),
+            "exact_window": float(one.exact_windows[layer]),
+        }
+        for part in np.unique(one.classes).tolist():
+            yield {
+                "layer": layer,
+                "part": CLASSES[part],
+                "positions": int((one.classes == part).sum()),
+                "integrated": float(integrated[layer, part]),
+                "one_step": float(one_step[layer, part]),
+                "exact": float(one.exact_classes[layer, part]),
+                "exact_window": None,
+            }
