@@ -97,6 +97,10 @@ class Panel:
                 found.setdefault(mark.family, []).append(mark)
         return found
 
+    def without_traits(self) -> Panel:
+        """Return it without the traits of its marks."""
+        return Panel(self.title, [replace(mark, traits=()) for mark in self.marks])
+
     def relative(self) -> Panel:
         """Return every curve as a share of its own largest value."""
         largest = {
@@ -120,6 +124,8 @@ def figure_panels(outcome: StudyOutcome, figure: Figure, *, per_trait: bool) -> 
     panels = _trait_panels(outcome, figure) if per_trait else _pooled_panels(outcome, figure)
     if figure.relative:
         panels = [panel.relative() for panel in panels]
+    # Several curves leave no room for one of each trait.
+    panels = [one.without_traits() if len(one.families) > 1 else one for one in panels]
     return [panel for panel in panels if panel.marks]
 
 
