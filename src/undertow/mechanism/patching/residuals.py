@@ -7,7 +7,7 @@ sliding windows, norms and soft caps are the model's; the layers below only pass
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from undertow.errors import UserError
 from undertow.models import decoder_layers, selected_logits
+from undertow.models.residual import on_residuals
 
 Change = Callable[[Tensor], Tensor]
 """From a layer's output `[batch, position, d_model]` to what goes on in its place."""
@@ -81,11 +82,10 @@ class Residuals:
         """
         found: list[Tensor] = []
 
-        def keep(hidden: Tensor) -> Tensor:
+        def keep(_: int, hidden: Tensor) -> None:
             found.append(hidden)
-            return hidden
 
-        with self._changed(dict.fromkeys(range(self.n_layers), keep)):
+        with on_residuals(self.model, keep):
             logits = self._logits(batch)
         return torch.stack(found), logits
 
@@ -123,15 +123,11 @@ class Residuals:
         rows = torch.arange(len(batch.ids), device=batch.ids.device)
         return selected_logits(self.model, batch.ids, None, rows, batch.ends)
 
-    @contextmanager
-    def _changed(self, changes: Mapping[int, Change]) -> Generator[None]:
+    def _changed(self, changes: Mapping[int, Change]) -> AbstractContextManager[None]:
         """Within, the outputs of layers are replaced."""
-        with ExitStack() as stack:
-            for layer, change in changes.items():
-                hook = _output_hook(change)
-                handle = self.layers[layer].register_forward_hook(hook)
-                stack.callback(handle.remove)
-            yield
+        return on_residuals(
+            self.model, lambda layer, hidden: changes[layer](hidden), layers=changes
+        )
 
     @contextmanager
     def _begun_above(self, layer: int, hidden: Tensor) -> Generator[None]:
@@ -163,15 +159,3 @@ class Residuals:
         finally:
             handle.remove()
         return found[0]
-
-
-def _output_hook(change: Change) -> Callable[[nn.Module, Any, Any], Any]:
-    """Return a forward hook that changes a layer's hidden states, whatever it returns them in."""
-
-    def hook(_: nn.Module, __: Any, output: Any) -> Any:
-        if isinstance(output, tuple):
-            first, *rest = cast("tuple[Tensor, ...]", output)
-            return (change(first), *rest)
-        return change(output)
-
-    return hook
