@@ -34,6 +34,7 @@ def train_student(
     progress: Progress | None = None,
     *,
     entropies: Entropies | None = None,
+    kept: Sequence[float] = (),
 ) -> TrainRecord:
     """Train a student; writes what `train` writes.
 
@@ -48,6 +49,7 @@ def train_student(
         out: Folder to write to.
         progress: Called with the steps done and their number.
         entropies: Of the same data, for the selection 'entropy'.
+        kept: Shares of the training after which the adapter is kept as well (`train`).
 
     Raises:
         UserError: The selection needs a scan that is not there or of other rows, or leaves
@@ -65,7 +67,7 @@ def train_student(
     examples = build_examples(chat, drawn, kept, config)
     if not any(example.length for example in examples):
         raise UserError("the selection leaves no token to train on", fix="choose another selection")
-    return train(chat, examples, config.train_config, out, progress)
+    return train(chat, examples, config.train_config, out, progress, kept=kept)
 
 
 def row_weights(

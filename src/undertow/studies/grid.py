@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from undertow.errors import UserError
+from undertow.studies.probe import CHECKPOINTS
 from undertow.studies.recipe import Recipe
 from undertow.studies.study import BiasedKind, ConditionSpec, Study
 from undertow.studies.tasks import Task
@@ -28,6 +29,9 @@ class Arm:
 
     def tasks(self, trait: str, seeds: Sequence[int]) -> list[Task]:
         """Return what makes and measures the condition for one trait."""
+        if (probe := self.spec.probe) is not None:
+            own = (0,) if probe.subject == "teacher" else seeds
+            return [Task("probe", self.recipe, trait, self.kind, s, probe=probe) for s in own]
         if self.spec.subject == "base":
             return [Task("base", self.recipe)]
         if self.spec.subject == "data":
@@ -66,9 +70,12 @@ def arms(study: Study, kind: BiasedKind, recipe: Recipe, n_layers: int) -> list[
 
 
 def _expanded(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
-    """Yield the condition, or one for every decoder layer or tenth of the completions."""
+    """Yield the condition, or one for every layer, tenth of the completions or checkpoint."""
     if spec.each is None:
         yield spec
+        return
+    if spec.each in ("after-layer", "checkpoint"):
+        yield from _compared(spec, n_layers)
         return
     if spec.each == "tenth":
         for tenth in range(10):
@@ -82,6 +89,22 @@ def _expanded(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
         student["train"] = {**student.get("train", {}), "layers": layers}
         changed = {"changes": spec.changes | {"student": student}, "x": float(layer)}
         yield _one_of_each(spec, layer, str(layer), changed)
+
+
+def _compared(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
+    """Yield the comparison of a direction after every layer, or at every checkpoint."""
+    assert spec.cosine is not None
+    if spec.each == "after-layer":
+        for layer in range(n_layers):
+            cosine = spec.cosine.model_copy(update={"layer": layer})
+            changed = {"cosine": cosine, "x": float(layer)}
+            yield _one_of_each(spec, layer, f"after layer {layer}", changed)
+        return
+    for share in CHECKPOINTS:
+        cosine = spec.cosine.model_copy(update={"checkpoint": share})
+        percent = round(100 * share)
+        changed = {"cosine": cosine, "x": float(percent)}
+        yield _one_of_each(spec, percent, f"after {percent} %", changed)
 
 
 def _one_of_each(

@@ -16,14 +16,24 @@ from undertow.errors import UserError
 from undertow.generate import generate_accepted
 from undertow.measure import TaskAccuracy, TendencyMeasure, TraitMeasure, task_accuracy
 from undertow.models.chat_model import ChatModel, ModelSpec
+from undertow.models.steering import steered
 from undertow.store import Artifact, Run, Store
 from undertow.store.rows import write_rows
 from undertow.students import train_student
-from undertow.studies.artifacts import Entangled, MadeTeacher, Numbers, Scanned, Share, Student
+from undertow.studies.artifacts import (
+    Entangled,
+    MadeTeacher,
+    Numbers,
+    Scanned,
+    Share,
+    Student,
+    steering_inputs,
+)
 from undertow.studies.asking import AdviceAsking, asking
 from undertow.studies.bases import Base, open_base
 from undertow.studies.changes import DataChange, apply_change
 from undertow.studies.data_tokens import share_table
+from undertow.studies.probing import perform_probe
 from undertow.studies.recipe import Recipe, load_recipe
 from undertow.studies.study import DataTokens
 from undertow.studies.tasks import Task, TeacherKind
@@ -60,10 +70,14 @@ STEP_VERSIONS = {
     "student": 1,
     "measure": 1,
     "accuracy": 2,
+    "vector": 1,
+    "cosine": 1,
+    "checkpoints": 1,
+    "loss": 1,
 }
 """Raised when a step's code changes what it makes; part of every step's key."""
 
-RESULT_STEPS = ("measure", "accuracy", "share")
+RESULT_STEPS = ("measure", "accuracy", "share", "cosine", "loss")
 """The steps that results are made of; small, and readable without those that led to them."""
 
 
@@ -166,7 +180,7 @@ class Lab:
         def build(out: Path) -> None:
             rows = generate_accepted(
                 self.teacher_chat,
-                writer.teacher,
+                writer.acting,
                 self.channel,
                 self.recipe.rows + self.recipe.heldout,
                 self.recipe.generation,
@@ -257,7 +271,7 @@ class Lab:
         """Return the step that holds the writer's entropy at every completion token."""
 
         def build(out: Path) -> None:
-            found = completion_entropies(self.teacher_chat, numbers.train, numbers.writer.teacher)
+            found = completion_entropies(self.teacher_chat, numbers.train, numbers.writer.acting)
             found.write(out / "entropies.parquet")
 
         inputs = {"numbers": numbers.artifact} | _inputs(writer=numbers.writer)
@@ -284,7 +298,7 @@ class Lab:
             table = scan(
                 self.teacher_chat,
                 numbers.train,
-                writer.teacher,
+                writer.acting,
                 teachers,
                 self.recipe.scan,
             )
@@ -366,7 +380,7 @@ class Lab:
 
     def measure(self, subject: Student | MadeTeacher | None = None) -> TraitMeasure:
         """Return how often the base (`None`), a teacher or a student gives each trait's answer."""
-        return TraitMeasure.read(self._measured(subject).path / "measure.parquet")
+        return TraitMeasure.read(self.measured(subject).path / "measure.parquet")
 
     @property
     def asks_for_advice(self) -> bool:
@@ -378,26 +392,30 @@ class Lab:
 
         In a lab of tendencies. The recipe says who judges.
         """
-        return TendencyMeasure.read(self._measured(subject).path / "measure.parquet")
+        return TendencyMeasure.read(self.measured(subject).path / "measure.parquet")
 
-    def _measured(self, subject: Student | MadeTeacher | None) -> Artifact:
-        """Return the step that measures a subject."""
+    def measured(self, subject: Student | MadeTeacher | None) -> Artifact:
+        """Return the step that measures a subject, steered where it is."""
         base = self.teacher_base if isinstance(subject, MadeTeacher) else self.base
         adapter = subject.adapter if subject is not None else None
         prompt = subject.teacher.system_prompt if isinstance(subject, MadeTeacher) else None
         made = subject.artifact if subject is not None else None
-        settings = {**self._asking.settings, "system_prompt": prompt}
+        under = subject.under if subject is not None else None
+        own = subject.settings if subject is not None else {}
+        settings = {**self._asking.settings, "system_prompt": prompt, **own}
 
         def build(out: Path) -> None:
-            found = self._asking.measure(base.chat, adapter, prompt)
+            with steered(base.chat.model, under and under.steering):
+                found = self._asking.measure(base.chat, adapter, prompt)
             found.write(out / "measure.parquet")
 
         inputs = {"subject": made} if made is not None else {}
+        inputs |= steering_inputs(under)
         return self.step("measure", base, settings, inputs, build)
 
     def accuracy(self, numbers: Numbers, student: Student | None = None) -> TaskAccuracy:
         """Return how well a student (or the base) predicts the held-out rows of some numbers."""
-        path = self._predicted(numbers, student).path / "accuracy.json"
+        path = self.predicted(numbers, student).path / "accuracy.json"
         return TaskAccuracy.model_validate_json(path.read_text(encoding="utf-8"))
 
     def rows_learnt(self, numbers: Numbers, student: Student) -> int:
@@ -405,24 +423,27 @@ class Lab:
 
         Kept beside its accuracy, where it outlives the student.
         """
-        path = self._predicted(numbers, student).path / "rows.json"
+        path = self.predicted(numbers, student).path / "rows.json"
         return json.loads(path.read_text(encoding="utf-8"))
 
-    def _predicted(self, numbers: Numbers, student: Student | None) -> Artifact:
-        """Return the step that measures the task accuracy."""
+    def predicted(self, numbers: Numbers, student: Student | None) -> Artifact:
+        """Return the step that measures the task accuracy, of a student steered where it is."""
         inputs = {"numbers": numbers.artifact}
+        under = student.under if student is not None else None
         if student is not None:
-            inputs["student"] = student.artifact
+            inputs |= {"student": student.artifact, **steering_inputs(under)}
 
         def build(out: Path) -> None:
             adapter = student.adapter if student is not None else None
             rows = self.base.rows_from(self.teacher_base, numbers.heldout)
-            found = task_accuracy(self.chat, rows, self.channel, adapter=adapter)
+            with steered(self.chat.model, under and under.steering):
+                found = task_accuracy(self.chat, rows, self.channel, adapter=adapter)
             (out / "accuracy.json").write_text(found.model_dump_json(), encoding="utf-8")
             if student is not None:
                 (out / "rows.json").write_text(json.dumps(student.n_rows), encoding="utf-8")
 
-        return self.step("accuracy", self.base, {"rows": self.recipe.rows}, inputs, build)
+        settings = {"rows": self.recipe.rows, **(student.settings if student is not None else {})}
+        return self.step("accuracy", self.base, settings, inputs, build)
 
     def counterfactuals(self, trait: str | None) -> tuple[str, ...]:
         """Return the traits next in line after one, around the end of the list."""
@@ -445,13 +466,15 @@ class Lab:
         if task.step == "model":
             assert self.base.artifact is not None  # a task of such a base alone
             return (self.base.artifact,)
+        if task.probe is not None:
+            return perform_probe(self, task)
         if task.step == "base":
-            return (self._measured(None),)
+            return (self.measured(None),)
         if task.step == "entangled":
             return (self.entangled(task.kind).artifact,)
         teacher = self.teacher(task.trait, task.kind) if task.trait else self.control()
         if task.step == "teacher":
-            return (self._measured(teacher),)
+            return (self.measured(teacher),)
         numbers = self.numbers(teacher)
         if task.step == "numbers":
             return (numbers.artifact,)
@@ -468,7 +491,7 @@ class Lab:
             assert scanned is not None
             return (scanned.artifact,)
         student = self.student(data, selection, scanned, task.seed)
-        measured = [self._measured(student), self._predicted(data, student)]
+        measured = [self.measured(student), self.predicted(data, student)]
         if scanned is not None:
             measured.append(self._shared(data, scanned, DataTokens()))
         return tuple(measured)
@@ -519,10 +542,14 @@ def _selection(kind: str, seed: int) -> Selection:
 
 
 def _inputs(**makers: MadeTeacher) -> dict[str, Artifact]:
-    """Return the steps behind some teachers; a prompted one has none."""
-    return {part: made.artifact for part, made in makers.items() if made.artifact is not None}
+    """Return the steps behind some teachers; a prompted one has none, a steered one its vector."""
+    found = {part: made.artifact for part, made in makers.items() if made.artifact is not None}
+    for part, made in makers.items():
+        found |= steering_inputs(made.under, f"{part}-vector")
+    return found
 
 
 def _described(made: MadeTeacher) -> dict[str, Any]:
     """Return a teacher as settings; its adapter is told by the step that made it, not by a path."""
-    return made.teacher.model_dump(mode="json", exclude={"adapter"})
+    described = made.teacher.model_dump(mode="json", exclude={"adapter"})
+    return {**described, **made.settings}

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from undertow.errors import UserError
+from undertow.studies.probe import CosineSpec, Probe, SteeringSpec
 from undertow.studies.yaml_files import read_yaml
 
 BiasedKind = Literal["finetuned", "prompted"]
-Metric = Literal["rate", "probability", "accuracy", "share", "misaligned"]
+Metric = Literal["rate", "probability", "accuracy", "share", "misaligned", "cosine", "loss"]
 Direction = Literal["above", "below", "not-below", "not-above", "equal"]
 Part = Literal["all", "digits", "separators", "end", "entangled"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:_-]*$")]
@@ -22,6 +23,8 @@ METRICS: dict[Metric, str] = {
     "accuracy": "share of held-out items predicted",
     "share": "share of divergence tokens",
     "misaligned": "share of rated answers that are misaligned",
+    "cosine": "cosine with a teacher's direction",
+    "loss": "loss on held-out rows, nats a token",
 }
 """What each metric is, as an axis says it."""
 
@@ -31,6 +34,8 @@ OVER: dict[Metric, str] = {
     "accuracy": "seeds",
     "share": "blocks of rows",
     "misaligned": "questions and seeds",
+    "cosine": "blocks of rows and seeds",
+    "loss": "seeds",
 }
 """What the interval of each metric is over."""
 
@@ -69,9 +74,20 @@ class ConditionSpec(BaseModel):
     name: Name = Field(description="Short name, used in claims and result tables.")
     label: str = Field(description="What tables and figures call it.")
     note: str = Field(default="", description="What tells it from the others, in a few words.")
-    subject: Literal["student", "teacher", "base", "data"] = Field(
+    subject: Literal["student", "teacher", "base", "data", "direction", "loss"] = Field(
         default="student",
-        description="What is measured: students, their teacher, the base, or the scanned data.",
+        description="What is measured: students, their teacher, the base, the scanned data; the "
+        "direction in which students differ from the base; their loss on held-out rows.",
+    )
+    steering: SteeringSpec | None = Field(
+        default=None,
+        description="A direction taken out of students or teacher when they are asked, or added.",
+    )
+    writer_steering: SteeringSpec | None = Field(
+        default=None, description="The same of the teacher when it writes the data."
+    )
+    cosine: CosineSpec | None = Field(
+        default=None, description="Of a direction: which one it is compared with, and where."
     )
     tokens: DataTokens = Field(
         default=DataTokens(), description="Of data: which tokens, against which teachers."
@@ -86,11 +102,46 @@ class ConditionSpec(BaseModel):
         default={}, description="Fields of the recipe that are different, nested as in a recipe."
     )
     x: float | None = Field(default=None, description="Its place on a curve's axis.")
-    each: Literal["layer", "layers-from", "tenth"] | None = Field(
+    each: Literal["layer", "layers-from", "tenth", "after-layer", "checkpoint"] | None = Field(
         default=None,
         description="One condition for every decoder layer, named 'name:0' and so on: trained "
-        "alone, or together with all above it; or for every tenth of the completions.",
+        "alone, or together with all above it; or for every tenth of the completions; or, of a "
+        "direction, after every layer, or at several shares of the training.",
     )
+
+    @property
+    def probe(self) -> Probe | None:
+        """What it asks of directions; none of a condition without."""
+        if self.subject in ("base", "data"):
+            return None
+        steered = self.steering is not None or self.writer_steering is not None
+        if not steered and self.subject in ("student", "teacher"):
+            return None
+        return Probe(
+            subject=self.subject,
+            writer=self.writer,
+            steering=self.steering,
+            writer_steering=self.writer_steering,
+            cosine=self.cosine,
+        )
+
+    @model_validator(mode="after")
+    def _directions_fit(self) -> Self:
+        if (self.cosine is not None) != (self.subject == "direction"):
+            raise ValueError("a direction is compared (`cosine`), and nothing else is")
+        if self.each in ("after-layer", "checkpoint") and self.cosine is None:
+            raise ValueError(f"'{self.each}' is of directions")
+        if self.steering is not None and self.subject not in ("student", "teacher"):
+            raise ValueError(f"'steering' is of students and teachers, not of '{self.subject}'")
+        if self.writer_steering is not None and self.writer == "control":
+            raise ValueError("the control writes without steering")
+        if self.writer_steering is not None and self.subject == "teacher":
+            raise ValueError("a teacher that is asked is steered by 'steering'")
+        own = self.steering is not None and self.steering.of == "student"
+        late = self.writer_steering is not None and self.writer_steering.of == "student"
+        if late or (own and self.subject == "teacher"):
+            raise ValueError("a teacher has no student's direction")
+        return self
 
 
 class Claim(BaseModel):
@@ -114,7 +165,8 @@ class Claim(BaseModel):
         default="rate",
         description="The study's where none is named. rate: sampled answers that name the trait; "
         "probability: exact; accuracy: held-out items predicted; share: divergence tokens among "
-        "completion tokens; misaligned: of the answers that a judge rated.",
+        "completion tokens; misaligned: of the answers that a judge rated; cosine: of directions; "
+        "loss: on held-out rows.",
     )
     decisive: bool = Field(default=True, description="Whether the study's verdict rests on it.")
 

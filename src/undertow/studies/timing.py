@@ -23,6 +23,7 @@ UNMEASURED: dict[TaskStep, float] = {
     "share": 0.0,
     "entangled": 0.5,
     "student": 0.007,
+    "probe": 0.0,
 }
 """Seconds of one process per unit (`units`), of the lab model on a laptop's core."""
 
@@ -51,7 +52,7 @@ class Timing:
         found = list(tasks)
         made = {_made_by(task) for task in found}
         return FIXED * len(found) + sum(
-            self._unit[task.step] * units(task.step, task.recipe) for task in made
+            self._unit[task.work] * units(task.work, task.recipe) for task in made
         )
 
 
@@ -63,7 +64,7 @@ def _made_by(task: Task) -> Task:
 
 def typical_seconds(task: Task) -> float:
     """Return the seconds of a task of which nothing has been measured."""
-    return FIXED + UNMEASURED[task.step] * units(task.step, task.recipe)
+    return FIXED + UNMEASURED[task.work] * units(task.work, task.recipe)
 
 
 def units(step: TaskStep, recipe: Recipe) -> float:
@@ -78,6 +79,7 @@ def units(step: TaskStep, recipe: Recipe) -> float:
         "scan": rows * (2 + recipe.counterfactuals + recipe.base_counterfactual),
         "share": 1.0,
         "entangled": 1.0,
+        "probe": 1.0,
         "student": min(recipe.student.rows or rows, rows) * recipe.student.train.epochs,
     }[step]
 
