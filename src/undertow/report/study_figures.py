@@ -95,9 +95,10 @@ def _drawing(
     figure = new_figure(width, 1.0)
     grid = list(figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).flat)
     top = max((panel.top for panel in panels), default=0.0) or 1.0
+    bottom = min((panel.bottom for panel in panels), default=0.0)
     for axes, panel in zip(grid, panels, strict=False):
         axes.set_title(panel.title, loc="left")
-        _panel(axes, spec, panel, top, values=n_columns == 1)
+        _panel(axes, spec, panel, (bottom, top), values=n_columns == 1)
     for i, axes in enumerate(grid):
         axes.tick_params(labelbottom=i + n_columns >= len(panels))
         axes.set_axis_on() if i < len(panels) else axes.set_axis_off()
@@ -107,22 +108,25 @@ def _drawing(
     return figure
 
 
-def _panel(axes: Axes, spec: Figure, panel: Panel, top: float, *, values: bool) -> None:
-    """Draw one panel in the study's manner; values begin at zero."""
+def _panel(
+    axes: Axes, spec: Figure, panel: Panel, ends: tuple[float, float], *, values: bool
+) -> None:
+    """Draw one panel in the study's manner; values begin at zero, or at the lowest below it."""
     from matplotlib.ticker import MaxNLocator
 
+    bottom, top = ends
     steps = [1, 2, 2.5, 5, 10]
     if spec.kind == "matrix":
         draw.matrix(axes, panel, top)
     elif spec.kind == "curve":
         draw.curve(axes, panel)
         whole = all(float(mark.x).is_integer() for mark in panel.marks if mark.x is not None)
-        axes.set_ylim(0, top * 1.05)
+        axes.set_ylim(bottom * 1.05, top * 1.05)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=steps, integer=whole))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=steps))
     else:
         draw.bars(axes, panel, values=values)
-        axes.set_xlim(0, top * 1.02)
+        axes.set_xlim(bottom * 1.02, top * 1.02)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=steps))
 
 

@@ -50,6 +50,11 @@ class Mark:
         """The largest value that is drawn."""
         return max(self.mean, self.high, *self.seeds, *self.traits, 0.0)
 
+    @property
+    def bottom(self) -> float:
+        """The smallest value that is drawn; 0 where none is below."""
+        return min(self.mean, self.low, *self.seeds, *self.traits, 0.0)
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -62,6 +67,11 @@ class Panel:
     def top(self) -> float:
         """The largest value that is drawn."""
         return max((mark.top for mark in self.marks), default=0.0)
+
+    @property
+    def bottom(self) -> float:
+        """The smallest value that is drawn; 0 where none is below."""
+        return min((mark.bottom for mark in self.marks), default=0.0)
 
 
 def figure_panels(outcome: StudyOutcome, figure: Figure, *, per_trait: bool) -> list[Panel]:
