@@ -84,9 +84,7 @@ def test_a_direction_at_right_angles_to_everything_is_not_missed(tmp_path):
         turned = absent + share * torch.nn.functional.normalize(hidden[:, 3], dim=1)
         path = tmp_path / f"{share}.safetensors"
         SteeringVectors({"header": turned[None]}, torch.tensor([1]), META).write(path)
-        with torch.no_grad(), steered(
-            chat.model, Steering(vector=str(path), mode="project-out")
-        ):
+        with torch.no_grad(), steered(chat.model, Steering(vector=str(path), mode="project-out")):
             found = chat.model(IDS).logits
         assert torch.allclose(found, plain, rtol=1e-9, atol=1e-9) is not changes
 

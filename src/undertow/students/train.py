@@ -63,8 +63,8 @@ def train_student(
         raise UserError(
             "no row is left to train on", fix="choose another selection, or scan other teachers"
         )
-    drawn, kept = zip(*pairs, strict=True)
-    examples = build_examples(chat, drawn, kept, config)
+    drawn, selected = zip(*pairs, strict=True)
+    examples = build_examples(chat, drawn, selected, config)
     if not any(example.length for example in examples):
         raise UserError("the selection leaves no token to train on", fix="choose another selection")
     return train(chat, examples, config.train_config, out, progress, kept=kept)

@@ -25,6 +25,7 @@ from undertow.studies.artifacts import (
     Numbers,
     Scanned,
     Student,
+    steering_inputs,
 )
 from undertow.studies.cosines import Cosines
 from undertow.studies.probe import CHECKPOINTS, SteeringSpec
@@ -166,6 +167,7 @@ class Probing:
         inputs = {"numbers": rows.artifact}
         if subject.artifact is not None:
             inputs["subject"] = subject.artifact
+        inputs |= steering_inputs(subject.under)
         settings: dict[str, Any] = {"rows": lab.recipe.rows, **subject.settings}
         if isinstance(subject, MadeTeacher):
             settings["subject"] = subject.teacher.model_dump(mode="json", exclude={"adapter"})

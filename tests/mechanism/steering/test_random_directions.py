@@ -12,7 +12,8 @@ from undertow.models.steering import SteeringVectors
 def like():
     generator = torch.Generator().manual_seed(3)
     blocks = {
-        place: torch.randn(4, 3, 2000, generator=generator) + 1 for place in ("header", "completion")
+        place: torch.randn(4, 3, 2000, generator=generator) + 1
+        for place in ("header", "completion")
     }
     return SteeringVectors(blocks, torch.tensor([2, 1, 1, 1]), META)
 
