@@ -81,7 +81,8 @@ def cosine_blocks(first: SteeringVectors, second: SteeringVectors, place: Place)
     The mean over blocks is the cosine, and their spread that of the cosine over rows: to the
     cosine itself each block adds how far it alone moves it, to first order (the infinitesimal
     jackknife). So cosines can be averaged over layers and seeds, and compared in pairs, like any
-    table of measurements. Near 1 the first order is not all, and the spread too small. A vector of zero has no direction: its cosines are NaN.
+    table of measurements. Near 1 the first order is not all, and the spread too small. A vector of
+    zero has no direction: its cosines are NaN.
 
     Args:
         first: Of one subject, as a teacher.
