@@ -152,12 +152,12 @@ def test_without_another_teacher_none_is_compared():
 
 def test_conditions_over_layers_and_checkpoints():
     found = {arm.spec.name: arm.spec for arm in arms(load_study("steering"), "finetuned", TINY, 3)}
-    after = [spec for name, spec in found.items() if name.startswith("after-layer:")]
+    after = [spec for name, spec in found.items() if name.startswith("layer:")]
     assert [(spec.cosine.layer, spec.x) for spec in after] == [(0, 0), (1, 1), (2, 2)]
-    over = [spec for name, spec in found.items() if name.startswith("over-training:")]
+    over = [spec for name, spec in found.items() if name.startswith("trained:")]
     assert tuple(spec.cosine.checkpoint for spec in over) == CHECKPOINTS
     assert [spec.x for spec in over] == [100 * share for share in CHECKPOINTS]
-    assert found["over-training:5"].label.endswith("after 5 %")
+    assert found["trained:5"].label.endswith("5 %")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_conditions_over_layers_and_checkpoints():
     [
         ({"subject": "direction"}, "compared"),
         ({"cosine": {}}, "compared"),
-        ({"each": "after-layer"}, "of directions"),
+        ({"each": "checkpoint"}, "directions alone"),
         ({"subject": "base", "steering": {}}, "students and teachers"),
         ({"subject": "loss", "steering": {}}, "students and teachers"),
         ({"writer": "control", "writer_steering": {}}, "control writes"),

@@ -72,7 +72,7 @@ def test_every_condition_has_its_metric(outcome):
     metrics = {one.name.partition(":")[0]: one.metric for one in outcome.conditions}
     for name, metric in metrics.items():
         kind = name.partition("-")[0]
-        expected = {"cosine": "cosine", "after": "cosine", "over": "cosine", "loss": "loss"}
+        expected = {"cosine": "cosine", "layer": "cosine", "trained": "cosine", "loss": "loss"}
         assert metric == expected.get(kind, "rate")
     assert all(one.pooled is not None for one in outcome.conditions)
     assert {one.claim.name for one in outcome.claims} == {one.name for one in outcome.study.claims}
@@ -86,9 +86,9 @@ def test_the_tables_tell_what_was_measured(store, outcome):
     loss, low, _ = lines(store, "loss")["loss"]
     assert loss > 0
     assert low is None
-    layers = [lines(store, f"after-layer:{layer}")["cosine"][0] for layer in range(6)]
+    layers = [lines(store, f"layer:{layer}")["cosine"][0] for layer in range(6)]
     assert cosine == pytest.approx(np.mean(layers))
-    ends = [lines(store, f"over-training:{round(100 * share)}") for share in CHECKPOINTS]
+    ends = [lines(store, f"trained:{round(100 * share)}") for share in CHECKPOINTS]
     assert ends[-1]["cosine"][0] == pytest.approx(cosine, abs=1e-4)
 
 

@@ -74,8 +74,11 @@ def _expanded(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
     if spec.each is None:
         yield spec
         return
-    if spec.each in ("after-layer", "checkpoint"):
-        yield from _compared(spec, n_layers)
+    if spec.each == "checkpoint":
+        for share in CHECKPOINTS:
+            percent = round(100 * share)
+            changed = _compared(spec, checkpoint=share) | {"x": float(percent)}
+            yield _one_of_each(spec, percent, f"{percent} %", changed)
         return
     if spec.each == "tenth":
         for tenth in range(10):
@@ -85,26 +88,23 @@ def _expanded(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
         return
     for layer in range(n_layers):
         layers = [layer] if spec.each == "layer" else list(range(layer, n_layers))
-        student = dict(spec.changes.get("student", {}))
-        student["train"] = {**student.get("train", {}), "layers": layers}
-        changed = {"changes": spec.changes | {"student": student}, "x": float(layer)}
+        changed = _of_layers(spec, layers) | {"x": float(layer)}
         yield _one_of_each(spec, layer, str(layer), changed)
 
 
-def _compared(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
-    """Yield the comparison of a direction after every layer, or at every checkpoint."""
+def _of_layers(spec: ConditionSpec, layers: list[int]) -> dict[str, Any]:
+    """Return what is different of a condition of some layers: compared after one, or trained."""
+    if spec.cosine is not None:
+        return _compared(spec, layer=layers[0])
+    student = dict(spec.changes.get("student", {}))
+    student["train"] = {**student.get("train", {}), "layers": layers}
+    return {"changes": spec.changes | {"student": student}}
+
+
+def _compared(spec: ConditionSpec, **where: float) -> dict[str, Any]:
+    """Return the comparison of a condition's direction after one layer, or at one checkpoint."""
     assert spec.cosine is not None
-    if spec.each == "after-layer":
-        for layer in range(n_layers):
-            cosine = spec.cosine.model_copy(update={"layer": layer})
-            changed = {"cosine": cosine, "x": float(layer)}
-            yield _one_of_each(spec, layer, f"after layer {layer}", changed)
-        return
-    for share in CHECKPOINTS:
-        cosine = spec.cosine.model_copy(update={"checkpoint": share})
-        percent = round(100 * share)
-        changed = {"cosine": cosine, "x": float(percent)}
-        yield _one_of_each(spec, percent, f"after {percent} %", changed)
+    return {"cosine": spec.cosine.model_copy(update=where)}
 
 
 def _one_of_each(

@@ -102,11 +102,11 @@ class ConditionSpec(BaseModel):
         default={}, description="Fields of the recipe that are different, nested as in a recipe."
     )
     x: float | None = Field(default=None, description="Its place on a curve's axis.")
-    each: Literal["layer", "layers-from", "tenth", "after-layer", "checkpoint"] | None = Field(
+    each: Literal["layer", "layers-from", "tenth", "checkpoint"] | None = Field(
         default=None,
         description="One condition for every decoder layer, named 'name:0' and so on: trained "
-        "alone, or together with all above it; or for every tenth of the completions; or, of a "
-        "direction, after every layer, or at several shares of the training.",
+        "alone (of a direction: compared after it), or together with all above it; or for every "
+        "tenth of the completions; or for several shares of the training (of a direction).",
     )
 
     @property
@@ -129,8 +129,10 @@ class ConditionSpec(BaseModel):
     def _directions_fit(self) -> Self:
         if (self.cosine is not None) != (self.subject == "direction"):
             raise ValueError("a direction is compared (`cosine`), and nothing else is")
-        if self.each in ("after-layer", "checkpoint") and self.cosine is None:
-            raise ValueError(f"'{self.each}' is of directions")
+        if self.each == "checkpoint" and self.cosine is None:
+            raise ValueError("directions alone are compared at checkpoints")
+        if self.each == "layers-from" and self.cosine is not None:
+            raise ValueError("directions are compared after one layer")
         if self.steering is not None and self.subject not in ("student", "teacher"):
             raise ValueError(f"'steering' is of students and teachers, not of '{self.subject}'")
         if self.writer_steering is not None and self.writer == "control":
