@@ -346,6 +346,7 @@ class Lab:
         tokens: str | Selection = "all",
         scanned: Scanned | None = None,
         seed: int = 0,
+        kept: Sequence[float] = (),
     ) -> Student:
         """Return a student of some numbers.
 
@@ -355,6 +356,7 @@ class Lab:
             scanned: Their scan; needed for every selection but `all`.
             seed: Decides the data draw, the adapter's first weights and the order; a student of
                 another condition with the same seed is its pair.
+            kept: Shares of the training after which it is kept as well, in a step of its own.
 
         Raises:
             UserError: A selection that needs a scan has none.
@@ -373,10 +375,13 @@ class Lab:
             entropies = None
             if "entropy" in inputs:
                 entropies = Entropies.read(inputs["entropy"].path / "entropies.parquet")
-            train_student(self.chat, rows, table, config, out, entropies=entropies)
+            train_student(self.chat, rows, table, config, out, entropies=entropies, kept=kept)
 
         settings = {"student": config, "rows": self.recipe.rows}
-        return Student(self.step("student", self.base, settings, inputs, build))
+        if kept:
+            settings["kept"] = kept
+        name = "checkpoints" if kept else "student"
+        return Student(self.step(name, self.base, settings, inputs, build))
 
     def measure(self, subject: Student | MadeTeacher | None = None) -> TraitMeasure:
         """Return how often the base (`None`), a teacher or a student gives each trait's answer."""

@@ -17,7 +17,6 @@ from undertow.measure import HeldoutLoss, heldout_loss
 from undertow.mechanism.steering import mean_difference, random_directions
 from undertow.models.steering import SteeringVectors
 from undertow.store import Artifact
-from undertow.students import train_student
 from undertow.studies.artifacts import (
     VECTOR,
     Intervention,
@@ -31,7 +30,6 @@ from undertow.studies.cosines import Cosines
 from undertow.studies.probe import CHECKPOINTS, SteeringSpec
 from undertow.studies.tasks import Task, TeacherKind
 from undertow.teachers import ControlTeacher, FinetunedTeacher, Teacher
-from undertow.tokens import Entropies
 from undertow.training.loop import kept_folder
 
 if TYPE_CHECKING:
@@ -209,24 +207,9 @@ class Probing:
 
     def _checkpoints(self) -> Artifact:
         """Return the step that trains the student once more and keeps it on the way."""
-        lab, scanned = self.lab, self.scanned
-        config = lab.recipe.student.seeded(self.seed)
-        inputs = {"numbers": self.data.artifact}
-        if scanned is not None:
-            inputs["scan"] = scanned.artifact
-        if config.selection.kind == "entropy":
-            inputs["entropy"] = lab.entropies(self.data)
-
-        def build(out: Path) -> None:
-            entropies = None
-            if "entropy" in inputs:
-                entropies = Entropies.read(inputs["entropy"].path / "entropies.parquet")
-            table = scanned.table if scanned is not None else None
-            rows = self.data.train
-            train_student(lab.chat, rows, table, config, out, entropies=entropies, kept=CHECKPOINTS)
-
-        settings = {"student": config, "rows": lab.recipe.rows, "kept": CHECKPOINTS}
-        return lab.step("checkpoints", lab.base, settings, inputs, build)
+        selection = self.lab.recipe.student.seeded(self.seed).selection
+        kept = self.lab.student(self.data, selection, self.scanned, self.seed, kept=CHECKPOINTS)
+        return kept.artifact
 
     def _lost(self) -> Artifact:
         """Return the step that measures the student's loss."""
