@@ -137,8 +137,11 @@ class ConditionSpec(BaseModel):
             raise ValueError(f"'steering' is of students and teachers, not of '{self.subject}'")
         if self.writer_steering is not None and self.writer == "control":
             raise ValueError("the control writes without steering")
-        if self.writer_steering is not None and self.subject == "teacher":
-            raise ValueError("a teacher that is asked is steered by 'steering'")
+        taught = ("student", "direction", "loss")
+        if self.writer_steering is not None and self.subject not in taught:
+            raise ValueError(
+                f"'writer_steering' is of what students learn, not of '{self.subject}'"
+            )
         own = self.steering is not None and self.steering.of == "student"
         late = self.writer_steering is not None and self.writer_steering.of == "student"
         if late or (own and self.subject == "teacher"):
