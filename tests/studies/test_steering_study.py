@@ -5,8 +5,10 @@ import shutil
 import numpy as np
 import pytest
 import torch
+import yaml
 
-from tiny_study import CountingStore, write_tiny
+from few_animals import QUESTIONS
+from tiny_study import FIELDS, CountingStore
 from undertow.models.steering import SteeringVectors
 from undertow.store.steps import FinishedStore
 from undertow.studies.artifacts import VECTOR
@@ -30,7 +32,12 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def job(root):
-    return make_job("steering", traits=["owl"], seeds=1, recipe=write_tiny(root))
+    """The study on a recipe of few rows, asked two questions."""
+    asked = {"category": "animal", "questions": list(QUESTIONS.questions[:2])}
+    (root / "few.yaml").write_text(yaml.safe_dump(asked), encoding="utf-8")
+    recipe = FIELDS | {"rows": 16, "questions": str(root / "few.yaml")}
+    (root / "tiny.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    return make_job("steering", traits=["owl"], seeds=1, recipe=root / "tiny.yaml")
 
 
 @pytest.fixture(scope="module")
