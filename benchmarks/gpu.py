@@ -26,18 +26,20 @@ SIZES = {  # rows; each side takes 5 to 20 seconds
         "scan": 128,
         "scan_reference": 48,
         "student": 720,
+        "step": 60,
         "one_layer": 120,
         "generate": 512,
         "generate_reference": 48,
         "attribute": 6,
     },
     "tiny": {
-        "scan": 8,
-        "scan_reference": 4,
-        "student": 120,
-        "one_layer": 60,
-        "generate": 16,
-        "generate_reference": 16,
+        "scan": 4,
+        "scan_reference": 2,
+        "student": 24,
+        "step": 12,
+        "one_layer": 12,
+        "generate": 8,
+        "generate_reference": 8,
         "attribute": 2,
     },
 }
@@ -73,7 +75,8 @@ def main() -> None:
         words = "" if one.get("agrees") else "  DO NOT AGREE"
         print(
             f"{one['name']:22} {one['ratio']:5.2f}x  {one['ours']:>10,.1f} against"
-            f" {one['reference']:>9,.1f} {one['unit']}, peak {one.get('share_of_peak', 0):.0%}{words}"
+            f" {one['reference']:>9,.1f} {one['unit']},"
+            f" {one.get('share_of_peak', 0):.0%} of the peak{words}"
         )
 
 

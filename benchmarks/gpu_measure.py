@@ -6,13 +6,15 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from common import BenchmarkResult, bound_of, result
 
@@ -36,7 +38,7 @@ class Side(Generic[Found]):
     Attributes:
         run: Does some units of work (rows, pairs), given how many, and returns what it found.
         size: Units that are timed.
-        warm: Units of the warm-up, and of the probes for arithmetic and kernels.
+        warm: Units of the warm-up and of the probes for arithmetic and kernels.
         amount: From units to what the speed counts, as tokens.
     """
 
@@ -128,13 +130,32 @@ def _measured(side: Side[Found], device: torch.device) -> Measured[Found]:
     found, seconds = _timed(lambda: side.run(side.size), device)
     memory = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
     speed = side.amount(side.size) / seconds
-    with FlopCounterMode(display=False) as counter:
+    with _Operations() as counter:
         side.run(side.warm)
-    flops = counter.get_total_flops() / side.amount(side.warm) * speed
+    flops = counter.total / side.amount(side.warm) * speed
     scale = side.amount(side.size) / side.amount(side.warm)
     bound = _bound(lambda: side.run(side.warm), device, seconds / scale)
     _reset(device)
     return Measured(found, speed, seconds, flops, memory, bound)
+
+
+class _Operations(TorchDispatchMode):
+    """Counts the operations of matrix products and attention, forward and backward.
+
+    PyTorch's own counter watches modules too, and fails on gradients of activations.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        count = flop_registry.get(func._overloadpacket)
+        with suppress(AssertionError):  # attention with fewer heads of keys; one part in fifty
+            if count is not None:
+                self.total += count(*args, **(kwargs or {}), out_val=found)
+        return found
 
 
 def _timed(run: Callable[[], Found], device: torch.device) -> tuple[Found, float]:

@@ -1,10 +1,10 @@
-"""What the layers below the lowest trained one put out: it never changes, so it is computed once."""
+"""What the layers below the lowest trained one put out: it never changes, so it is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -54,8 +54,8 @@ def with_below(
     return replace(target, below=Below(lowest - 1, rows, in_tuple))
 
 
-class _Reached(Exception):  # noqa: N818 # no error: the rest of a forward is not wanted
-    """The layer whose output is wanted has run."""
+class _Reached(Exception):
+    """The layer whose output is wanted has run; no error."""
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ from undertow.errors import UserError
 from undertow.models import (
     ChatModel,
     decoder_layers,
+    gathered_mlp,
     layer_of,
     selected_logits,
     target_modules,
@@ -90,6 +91,7 @@ class Trainable:
             if below is not None:
                 hidden = below.padded(batch)
                 stack.enter_context(begun_above(self.base, below.layer, hidden, below.in_tuple))
+            stack.enter_context(gathered_mlp(self.base, batch.rows, batch.positions))
             return selected_logits(model, batch.ids, None, batch.rows, batch.positions)
 
     def save(self, folder: Path) -> None:

@@ -82,9 +82,7 @@ def one_step(runs: Runs, at_runs: Tensor) -> Tensor:
     return (at_runs * runs.delta).sum(-1)
 
 
-def integrated(
-    model: Residuals, runs: Runs, fractions: Sequence[float], at_runs: Tensor
-) -> Tensor:
+def integrated(model: Residuals, runs: Runs, fractions: Sequence[float], at_runs: Tensor) -> Tensor:
     """Return the integrated-gradients attribution of the residual stream after every layer.
 
     One layer at a time, at all positions at once: the gradient of the lead with respect to the

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from undertow.errors import UserError
-from undertow.models import decoder_layers, selected_logits
+from undertow.models import decoder_layers, gathered_mlp, selected_logits
 from undertow.models.fused import FusedModel
 from undertow.models.residual import begun_above, gives_tuples
 
@@ -116,8 +116,13 @@ class Residuals:
         self.check_layer(layer)
         if self._fused is not None and not changes and layer + 1 < self.n_layers:
             return self._run_fused(self._fused, layer, hidden, batch)
-        begun = begun_above(self.model, layer, hidden, self._gives_tuples)
-        with begun, self._changed(changes or {}):
+        with ExitStack() as stack:
+            begun = begun_above(self.model, layer, hidden, self._gives_tuples)
+            stack.enter_context(begun)
+            stack.enter_context(self._changed(changes or {}))
+            if layer + 1 < self.n_layers:
+                rows = torch.arange(len(batch.ids), device=batch.ids.device)
+                stack.enter_context(gathered_mlp(self.model, rows, batch.ends))
             return self._logits(batch)
 
     def run(self, batch: Batch, changes: Mapping[int, Change]) -> Tensor:
