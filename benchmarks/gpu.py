@@ -8,6 +8,7 @@ prints its traceback, and the others go on; results are written after every part
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import time
 import traceback
@@ -66,8 +67,9 @@ def main() -> None:
             records.append(PARTS[name](setting, sizes, peak))
         except Exception:  # the others are still worth having
             traceback.print_exc()
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
+        gc.collect()  # what a failure still holds
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
         options.out.write_text(json.dumps(records, indent=2) + "\n")
         print(f"  after {time.perf_counter() - start:.0f} s", flush=True)
     print()

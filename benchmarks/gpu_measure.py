@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -90,7 +91,7 @@ def compared(
         device: Where it runs.
     """
     one, other = _measured(ours, device), _measured(reference, device)
-    agrees, words = agreement(one.found, other.found)
+    agrees, words = _tried(lambda: agreement(one.found, other.found), (False, "not compared"))
     found = result(name, one.speed, other.speed, unit)
     found["machine"] = f"{found['machine']}, {peak / 1e12:.0f} TFLOP/s bf16 measured"
     found["share_of_peak"] = float(f"{one.flops / peak:.3g}")
@@ -130,11 +131,12 @@ def _measured(side: Side[Found], device: torch.device) -> Measured[Found]:
     found, seconds = _timed(lambda: side.run(side.size), device)
     memory = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
     speed = side.amount(side.size) / seconds
-    with _Operations() as counter:
-        side.run(side.warm)
-    flops = counter.total / side.amount(side.warm) * speed
+    operations = _tried(lambda: _operations(lambda: side.run(side.warm)), 0)
+    flops = operations / side.amount(side.warm) * speed
     scale = side.amount(side.size) / side.amount(side.warm)
-    bound = _bound(lambda: side.run(side.warm), device, seconds / scale)
+    bound = _tried(
+        lambda: _bound(lambda: side.run(side.warm), device, seconds / scale), "not profiled"
+    )
     _reset(device)
     return Measured(found, speed, seconds, flops, memory, bound)
 
@@ -156,6 +158,22 @@ class _Operations(TorchDispatchMode):
             if count is not None:
                 self.total += count(*args, **(kwargs or {}), out_val=found)
         return found
+
+
+def _operations(run: Callable[[], object]) -> int:
+    """Return the operations of a run."""
+    with _Operations() as counter:
+        run()
+    return counter.total
+
+
+def _tried(run: Callable[[], Found], otherwise: Found) -> Found:
+    """Return what a probe finds; a probe that fails costs none of what was timed."""
+    try:
+        return run()
+    except Exception:
+        traceback.print_exc()
+        return otherwise
 
 
 def _timed(run: Callable[[], Found], device: torch.device) -> tuple[Found, float]:
