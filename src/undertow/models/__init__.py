@@ -13,7 +13,7 @@ from undertow.models.chat import (
 )
 from undertow.models.chat_model import ChatModel, ModelSpec, load_model
 from undertow.models.layers import decoder_layers, layer_of, target_modules
-from undertow.models.logits import gathered_head, selected_logits
+from undertow.models.logits import gathered_head, gathered_mlp, selected_logits
 
 __all__ = [
     "ChatModel",
@@ -26,6 +26,7 @@ __all__ = [
     "encode_completion",
     "encode_prompt",
     "gathered_head",
+    "gathered_mlp",
     "layer_of",
     "load_model",
     "prompt_ids",
