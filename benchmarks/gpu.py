@@ -31,7 +31,7 @@ SIZES = {  # rows; each side takes 5 to 20 seconds
         "one_layer": 120,
         "generate": 512,
         "generate_reference": 48,
-        "attribute": 6,
+        "attribute": 3,
     },
     "tiny": {
         "scan": 4,
