@@ -72,12 +72,12 @@ def student(
     table = Scan.read(scan) if scan is not None else None
     chat = open_model(settings.model)
     check_token_ids(chat, rows)
-    entropies = None
+    values = None
     if settings.student.selection.kind == "entropy":
         accepted = [row for row in rows if row.rejection is None]
-        entropies = completion_entropies(chat, accepted, resolve_teacher(writer))
+        values = completion_entropies(chat, accepted, resolve_teacher(writer))
     with count_display(f"student {out.name}") as show:
-        record = train_student(chat, rows, table, settings.student, out, show, entropies=entropies)
+        record = train_student(chat, rows, table, settings.student, out, show, values=values)
     with atomic_write(out / RECIPE) as path:
         path.write_text(recipe_text(settings), encoding="utf-8")
     output.print(

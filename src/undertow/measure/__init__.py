@@ -9,6 +9,7 @@ from undertow.measure.intervals import (
     difference_interval,
     rate_interval,
     ratio_interval,
+    resampled_means,
 )
 from undertow.measure.judges import Judge, JudgeConfig, Judgement, RuleJudgeConfig, open_judge
 from undertow.measure.sampling import MeasureConfig
@@ -39,6 +40,7 @@ __all__ = [
     "open_judge",
     "rate_interval",
     "ratio_interval",
+    "resampled_means",
     "task_accuracy",
     "text_probabilities",
     "write_measures",

@@ -13,9 +13,9 @@ from undertow.store.rows import Row, read_weights
 from undertow.students.config import StudentConfig
 from undertow.students.examples import build_examples
 from undertow.tokens import (
-    Entropies,
     Scan,
     Selection,
+    TokenValues,
     check_weights,
     completion_ids,
     kept_rows,
@@ -33,7 +33,7 @@ def train_student(
     out: Path,
     progress: Progress | None = None,
     *,
-    entropies: Entropies | None = None,
+    values: TokenValues | None = None,
 ) -> TrainRecord:
     """Train a student; writes what `train` writes.
 
@@ -47,13 +47,13 @@ def train_student(
         config: The student.
         out: Folder to write to.
         progress: Called with the steps done and their number.
-        entropies: Of the same data, for the selection 'entropy'.
+        values: Of the same data, for the selections 'entropy' and 'scores'.
 
     Raises:
         UserError: The selection needs a scan that is not there or of other rows, or leaves
             nothing to train on.
     """
-    weights = row_weights(chat, rows, scan, config.selection, entropies)
+    weights = row_weights(chat, rows, scan, config.selection, values)
     pairs = [pair for pair in zip(rows, weights, strict=True) if pair[0].rejection is None]
     pairs = [pairs[place] for place in _draw(len(pairs), config)]
     pairs = [(row, given) for row, given in pairs if given is not None]
@@ -73,14 +73,14 @@ def row_weights(
     rows: Sequence[Row],
     scan: Scan | None,
     selection: Selection,
-    entropies: Entropies | None = None,
+    values: TokenValues | None = None,
 ) -> list[Weights | None]:
     """Return per row the weights of its completion tokens, or None where the row is dropped.
 
     Rows that the channel refused have not been scanned and get None.
 
     Raises:
-        UserError: The selection needs a scan or entropies, or they or the weights' file are of
+        UserError: The selection needs a scan or values, or they or the weights' file are of
             other rows.
     """
     completions = {row.row_id: completion_ids(chat, row) for row in rows}
@@ -101,7 +101,7 @@ def row_weights(
                 where=f"row_id {row_id}",
                 fix="scan the data set that the student trains on",
             )
-    selected = select(taken, selection, entropies and entropies.take(taken.row_ids))
+    selected = select(taken, selection, values and values.take(taken.row_ids))
     keep = kept_rows(taken) | (not selection.drop_empty_rows)
     by_id = {
         row_id: weights

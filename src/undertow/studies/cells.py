@@ -15,6 +15,8 @@ from undertow.studies.grid import Arm
 from undertow.studies.judged import exact_table, judged_lines, misaligned_table
 from undertow.studies.lab import Lab
 from undertow.studies.measured_lines import Line, trait_lines
+from undertow.studies.patching_step import patched_data
+from undertow.studies.prediction_step import predicted_data
 from undertow.studies.recipe import Recipe
 from undertow.studies.study import Metric
 
@@ -66,15 +68,50 @@ def collect_cell(labs: Labs, arm: Arm, trait: str, seeds: Sequence[int]) -> Cell
     data = lab.transformed(lab.numbers(writer))
     if spec.subject == "data":
         return _data_cell(lab, arm, trait, data)
+    if spec.subject == "patching":
+        return _patched_cell(lab, arm, trait, data)
+    if spec.subject == "prediction":
+        return _predicted_cell(lab, arm, trait, data)
     return _students_cell(lab, arm, trait, data, seeds)
 
 
 def _data_cell(lab: Lab, arm: Arm, trait: str, data: Numbers) -> Cell:
     """Return the share of divergence tokens among some of the data's tokens."""
     found = lab.share(data, lab.scan(data), arm.spec.tokens)
-    share = rate_interval(found.table)
-    line = Line(metric="share", n=found.n_rows, estimate=share.mean, low=share.low, high=share.high)
+    line = _line("share", found.n_rows, found.table)
     return Cell(arm, trait, {"share": found.table}, lines=((line,),))
+
+
+def _patched_cell(lab: Lab, arm: Arm, trait: str, data: Numbers) -> Cell:
+    """Return how much of the teachers' difference is there after a layer."""
+    found = patched_data(lab, data, lab.scan(data), arm.spec.patched.run)
+    table = found.share(arm.spec.patched)
+    line = _line("patched", found.n_rows, table)
+    return Cell(arm, trait, {"patched": table}, {"rows": float(found.n_rows)}, ((line,),))
+
+
+def _predicted_cell(lab: Lab, arm: Arm, trait: str, data: Numbers) -> Cell:
+    """Return how far the data push a trait before anything is trained."""
+    reading = arm.spec.predicted
+    found = predicted_data(lab, data, reading.run)
+    table = found.table(reading)
+    beside = {"rows": float(found.n_rows)}
+    lines = [_line("score", found.n_rows, table)]
+    if reading.of == "own" and reading.layer is None:
+        beside |= {"rank": found.rank(reading.kind), "certainty": found.certainty(reading.kind)}
+        further = {name: beside[name] for name in ("rank", "certainty")}
+        lines += [
+            Line(metric=name, n=found.n_rows, estimate=value) for name, value in further.items()
+        ]
+    if reading.of == "next":
+        lines[0] = lines[0].model_copy(update={"measured": found.next(reading.kind)})
+    return Cell(arm, trait, {"score": table}, beside, (tuple(lines),))
+
+
+def _line(metric: Metric, n_rows: int, table: Table) -> Line:
+    """Return the line of a table that was read of rows."""
+    found = rate_interval(table)
+    return Line(metric=metric, n=n_rows, estimate=found.mean, low=found.low, high=found.high)
 
 
 def _students_cell(lab: Lab, arm: Arm, trait: str, data: Numbers, seeds: Sequence[int]) -> Cell:

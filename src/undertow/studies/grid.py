@@ -32,6 +32,10 @@ class Arm:
             return [Task("base", self.recipe)]
         if self.spec.subject == "data":
             return [Task("share", self.recipe, trait, self.kind, among=self.spec.tokens)]
+        if self.spec.subject == "patching":
+            return [Task("attribute", self.recipe, trait, self.kind, run=self.spec.patched.run)]
+        if self.spec.subject == "prediction":
+            return [Task("predict", self.recipe, trait, self.kind, run=self.spec.predicted.run)]
         if self.spec.subject == "teacher":
             return [Task("teacher", self.recipe, trait, self.kind)]
         if self.spec.writer == "control":
@@ -78,10 +82,19 @@ def _expanded(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
         return
     for layer in range(n_layers):
         layers = [layer] if spec.each == "layer" else list(range(layer, n_layers))
-        student = dict(spec.changes.get("student", {}))
-        student["train"] = {**student.get("train", {}), "layers": layers}
-        changed = {"changes": spec.changes | {"student": student}, "x": float(layer)}
+        changed = _of_layers(spec, layers) | {"x": float(layer)}
         yield _one_of_each(spec, layer, str(layer), changed)
+
+
+def _of_layers(spec: ConditionSpec, layers: list[int]) -> dict[str, Any]:
+    """Return what is different of a condition of some layers: trained, or read, at the lowest."""
+    if spec.subject == "patching":
+        return {"patched": spec.patched.model_copy(update={"layer": layers[0]})}
+    if spec.subject == "prediction":
+        return {"predicted": spec.predicted.model_copy(update={"layer": layers[0]})}
+    student = dict(spec.changes.get("student", {}))
+    student["train"] = {**student.get("train", {}), "layers": layers}
+    return {"changes": spec.changes | {"student": student}}
 
 
 def _one_of_each(
@@ -96,7 +109,8 @@ def named(name: str, names: Sequence[str]) -> list[str]:
     """Return the conditions that a claim's name stands for.
 
     'layer:first' and 'layer:last' stand for the lowest and highest of the conditions 'layer:N',
-    'layer:early' and 'layer:late' for the lowest and highest third of them, at least one.
+    'layer:early' and 'layer:late' for the lowest and highest third of them, at least one, and
+    'layer' for all.
     """
     if name in names:
         return [name]
@@ -104,6 +118,7 @@ def named(name: str, names: Sequence[str]) -> list[str]:
     layers = [one for one in names if one.partition(":")[0] == stem]
     third = max(1, len(layers) // 3)
     places = {
+        "": layers,
         "first": layers[:1],
         "last": layers[-1:],
         "early": layers[:third],

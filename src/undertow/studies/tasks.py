@@ -6,13 +6,15 @@ from typing import Literal
 
 from undertow.models.chat_model import ModelSpec
 from undertow.studies.bases import BUILT_BASES
+from undertow.studies.readings import PatchingRun, PredictionRun
 from undertow.studies.recipe import Recipe
 from undertow.studies.study import DataTokens
 
 TeacherKind = Literal["prompted", "finetuned", "control"]
 TaskStep = Literal[
-    "model", "base", "teacher", "numbers", "data", "scan", "share", "entangled", "student"
-]
+    "model", "base", "teacher", "numbers", "data", "scan", "share", "entangled", "attribute",
+    "predict", "student",
+]  # fmt: skip
 
 ALL_TOKENS = DataTokens()
 
@@ -27,12 +29,14 @@ class Task:
     Attributes:
         step: Which artifact: a base that is pretrained when first needed, the untouched base, a
             teacher, its numbers, the same transformed, their scan, the share of divergence tokens
-            among some of them, which numbers all teachers' traits are entangled with, a student.
+            among some of them, which numbers all teachers' traits are entangled with, their
+            patching, the prediction from them, a student.
         recipe: What decides the numbers; of a student also which tokens count.
         trait: The teacher's trait; `None` for the base and the control.
         kind: How the teacher was made.
         seed: Seed of a student: data draw, adapter initialisation and order.
         among: Tokens of which a share is taken.
+        run: What is patched, or predicted from.
     """
 
     step: TaskStep
@@ -41,6 +45,7 @@ class Task:
     kind: TeacherKind = "control"
     seed: int = 0
     among: DataTokens = ALL_TOKENS
+    run: PatchingRun | PredictionRun | None = None
 
     @property
     def tokens(self) -> str:
@@ -95,7 +100,13 @@ def prerequisites(task: Task, counterfactuals: Others, all_traits: Others) -> li
     if task.step == "share":
         listed = [also("entangled")] if task.among.part == "entangled" else []
         return [also("scan"), *listed]
-    data = also("data" if task.recipe.transforms else "numbers")
+    if task.step == "attribute":
+        return [also("scan")]
+    written: TaskStep = "data" if task.recipe.transforms else "numbers"
+    data = also(written)
+    if isinstance(task.run, PredictionRun):
+        control = [Task(written, task.recipe)] if task.run.control else []
+        return [data, *control, *_pretraining(task, task.recipe.model)]
     if task.step == "scan":
         return [data, *(also("teacher", other) for other in counterfactuals(task))]
     learnt = also("scan") if task.recipe.student.selection.needs_scan else data

@@ -8,6 +8,7 @@ from undertow.tokens.scan import scan
 from undertow.tokens.scan_table import Floor, Scan
 from undertow.tokens.selections import Selection, check_weights, kept_rows, select
 from undertow.tokens.summary import ScanSummary
+from undertow.tokens.values import TokenPushes, TokenValues
 
 __all__ = [
     "EntangledConfig",
@@ -18,6 +19,8 @@ __all__ = [
     "ScanConfig",
     "ScanSummary",
     "Selection",
+    "TokenPushes",
+    "TokenValues",
     "check_token_ids",
     "check_weights",
     "completion_entropies",
