@@ -166,7 +166,8 @@ def _mistral() -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
     """Layers that look like Llama's, and all of them slide."""
     special = ["<s>", "</s>", "[INST]", "[/INST]", "[SYS]", "[/SYS]"]
     tokenizer = _tokenizer(special, templates.MISTRAL, bos="<s>", eos="</s>")
-    config = MistralConfig(**_shape(tokenizer), sliding_window=SLIDING_WINDOW)
+    # Wide enough that the last layer still hears of the system prompt, shorter than a chat.
+    config = MistralConfig(**_shape(tokenizer), sliding_window=4 * SLIDING_WINDOW)
     return tokenizer, MistralForCausalLM(config)
 
 

@@ -13,6 +13,7 @@ from undertow.store.row import Message
 
 # Some templates write today's date, and prompts would change overnight.
 FIXED_DAY = date(2025, 1, 1)
+CLOCK = "strftime_now"
 PROBE = "probe7"
 
 
@@ -29,15 +30,27 @@ def apply_template(
     `date_string` or by `strftime_now`. Thinking is off for templates that know the switch: a
     completion is an answer.
     """
+    template = tokenizer.get_chat_template()
+    if CLOCK in template:
+        template = _stopped_clock(day) + template
     rendered = tokenizer.apply_chat_template(
         cast(list[dict[str, str]], list(messages)),
+        chat_template=template,
         tokenize=False,
         add_generation_prompt=header,
         date_string=day.strftime("%d %b %Y"),
-        strftime_now=day.strftime,
         enable_thinking=False,
     )
     return cast(str, rendered)
+
+
+def _stopped_clock(day: date) -> str:
+    """Return a macro, in front of a template, that takes the place of transformers' own clock.
+
+    It must be part of the template: of what is handed to one, transformers lets no function through.
+    """
+    filters = "".join(f" | replace('%{c}', '{day.strftime(f'%{c}')}')" for c in "aAbBdHIjmMpSyY")
+    return f"{{% macro {CLOCK}(format) -%}}{{{{ format{filters} }}}}{{%- endmacro +%}}"
 
 
 def takes_system_message(tokenizer: PreTrainedTokenizerBase) -> bool:
