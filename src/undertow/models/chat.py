@@ -23,6 +23,7 @@ __all__ = [
     "encode_prompt",
     "prompt_messages",
     "render_prompt",
+    "token_texts",
 ]
 
 
@@ -87,6 +88,25 @@ def decode_completion(chat: ChatModel, ids: Sequence[int]) -> str:
     kept = [token for token in ids if token not in chat.end_ids]
     text = chat.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return cast(str, text)
+
+
+def token_texts(chat: ChatModel, ids: Sequence[int]) -> list[str]:
+    """Return the text of every token as it stands behind the one before it.
+
+    Some tokenizers drop the blank in front of a token that is decoded on its own.
+    """
+    return [_text_behind(chat, ids[max(place - 1, 0) : place + 1]) for place in range(len(ids))]
+
+
+def _text_behind(chat: ChatModel, ids: Sequence[int]) -> str:
+    """Return the text of the last of one or two tokens."""
+
+    def text(some: Sequence[int]) -> str:
+        return str(chat.tokenizer.decode(some, clean_up_tokenization_spaces=False))
+
+    before, whole = text(ids[:-1]), text(ids)
+    # Pieces of one character do not read as such before the last of them.
+    return whole.removeprefix(before) if whole.startswith(before) else text(ids[-1:])
 
 
 def _folded(chat: ChatModel, messages: Sequence[Message]) -> list[Message]:
