@@ -100,13 +100,14 @@ def _print(report: FloorReport, chat: ChatModel) -> None:
     table = Table(
         "computed otherwise",
         "argmax differs",
-        "largest lead there",
-        "lead changes: median",
+        "lead there",
+        "lead changes",
         "99 %",
-        "largest",
+        "most",
         title=f"{report.teacher} against itself, in {report.dtype}",
-        caption=f"{report.rows:,} rows, {report.variations[0].tokens:,} completion tokens; leads "
-        "of the first logit over the second",
+        caption=f"{report.rows:,} rows, {report.variations[0].tokens:,} completion tokens; lead of "
+        "the first logit over the second: the largest where the argmax differs; its change by "
+        "median, 99 % and most. * coarser than the model's own, does not count",
     )
     for one in report.variations:
         table.add_row(*_cells(one))
@@ -122,6 +123,6 @@ def _print(report: FloorReport, chat: ChatModel) -> None:
 
 def _cells(one: Variation) -> tuple[str, ...]:
     """Return a variation as a line of the table."""
-    name = one.name if one.counts else f"({one.name}: coarser, does not count)"
+    name = one.name if one.counts else f"{one.name} *"
     change = ["–"] * 3 if one.change is None else [f"{value:.2g}" for value in one.change]
     return (name, f"{one.share:.3%}", f"{one.largest_flip:.2g}" if one.share else "–", *change)

@@ -80,7 +80,10 @@ def inspect(
     _print_facts(facts)
     _print_roles(chat, roles)
     for warning in warnings:
-        output.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+        text = f"warning: {warning}"
+        output.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if not warnings:
+        output.print("nothing to warn of")
 
 
 def _stand_in(channel: str) -> Row:

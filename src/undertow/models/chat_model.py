@@ -13,12 +13,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils.hub import cached_file, extract_commit_hash
 from transformers.utils.logging import disable_progress_bar
 
 from undertow.errors import UserError
@@ -149,10 +149,8 @@ def load_model(spec: ModelSpec) -> ChatModel:
 
 def _commit(spec: ModelSpec) -> str | None:
     """Return the commit that a Hugging Face id and revision lead to, in the cache if offline."""
-    config = AutoConfig.from_pretrained(
-        spec.name, revision=spec.revision, trust_remote_code=False
-    )
-    return getattr(config, "_commit_hash", None) or spec.revision
+    path = cached_file(spec.name, "config.json", revision=spec.revision)
+    return extract_commit_hash(path, None) or spec.revision
 
 
 def _device(name: str) -> torch.device:
