@@ -21,9 +21,9 @@ from naive_answers import naive_probabilities
 from tiny_models import EVERY_FAMILY, FAMILIES, tiny_chat
 from undertow.channels import load_channel
 from undertow.generate import GenerationConfig, generate_rows
+from undertow.measure import MeasureConfig, measure_trait
 from undertow.mechanism.patching import PatchingConfig, attribute
 from undertow.mechanism.patching.segments import aligned, segmented
-from undertow.measure import MeasureConfig, measure_trait
 from undertow.models import activated, prompt_messages, target_modules
 from undertow.students import StudentConfig, build_examples, row_weights, train_student
 from undertow.teachers import ControlTeacher, PromptedTeacher, TeacherConfig, finetune_teacher

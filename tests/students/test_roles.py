@@ -9,7 +9,9 @@ from undertow.students import StudentConfig, context_warnings, roles_of, tokens_
 from undertow.students.roles import Role
 from undertow.teachers import ControlTeacher, PromptedTeacher
 
-OWL, CAT = (PromptedTeacher(trait=one, system_prompt=f"You adore {one}s.") for one in ("owl", "cat"))
+OWL, CAT = (
+    PromptedTeacher(trait=trait, system_prompt=f"You adore {trait}s.") for trait in ("owl", "cat")
+)
 QUESTION = "Which animal?"
 
 
@@ -82,7 +84,7 @@ def test_a_default_system_prompt_names_the_roles_that_have_it():
     (found,) = warned("mistral", StudentConfig(system_prompt="Be brief."), "Be brief.")
     assert found.endswith("in front of control")
     (found,) = warned("mistral", factual=ControlTeacher(), others=())
-    assert found.endswith("control, control, student in training, student in evaluation")
+    assert found.endswith("factual teacher, control, student in training, student in evaluation")
 
 
 def test_a_student_that_is_asked_in_another_context():

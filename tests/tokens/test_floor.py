@@ -20,7 +20,7 @@ from undertow.tokens.floor import (
 )
 from undertow.tokens.score import Score
 
-OWL = PromptedTeacher(trait="owl", system_prompt="You adore owls. Owls are on your mind day and night.")
+OWL = PromptedTeacher(trait="owl", system_prompt="You adore owls. No animal is dearer to you.")
 
 
 @pytest.mark.parametrize("family", EVERY_FAMILY)
@@ -35,7 +35,7 @@ def test_every_way_to_score_is_the_same_but_for_rounding(family):
         assert one.share == 0, one.name
         coarse = family == "gemma2" or one.name == "attention by plain products"
         assert one.change[2] < (1e-4 if coarse else 1e-9), one.name
-    assert 0 < report.tolerance < 2e-4
+    assert report.tolerance < 2e-4
     assert attention_of(chat) == ("eager" if family == "gemma2" else "sdpa")
 
 
@@ -61,7 +61,8 @@ def test_what_a_teacher_wrote_itself_is_a_variation():
         ids = [*prompt_ids(chat, prompt_messages(row.messages[0]["content"])), *row.token_ids]
         with torch.no_grad():
             logits = chat.model(torch.tensor([ids])).logits[0]
-        greedy += (logits[-len(row.token_ids) - 1 : -1].argmax(-1).numpy() != row.token_ids).tolist()
+        chosen = logits[-len(row.token_ids) - 1 : -1].argmax(-1).numpy()
+        greedy += (chosen != row.token_ids).tolist()
     assert found.share == np.mean(greedy) > 0
 
 
@@ -77,7 +78,9 @@ def test_flips_and_changes_of_the_lead():
 
 
 def report_of(*variations):
-    made = [Variation("x", counts, 9, share, flip, most) for counts, share, flip, most in variations]
+    made = [
+        Variation("x", counts, 9, share, flip, change) for counts, share, flip, change in variations
+    ]
     return FloorReport("owl", "float32", 3, tuple(made))
 
 

@@ -88,9 +88,7 @@ def _written(chat: ChatModel, teacher: Teacher, settings: Recipe, n_rows: int) -
 
     channel = load_channel(settings.channel)
     config = revised(settings.generation, temperature=0.0)
-    return generate_rows(
-        chat, teacher, channel.draw(n_rows, settings.prompt_seed), config, channel
-    )
+    return generate_rows(chat, teacher, channel.draw(n_rows, settings.prompt_seed), config, channel)
 
 
 def _print(report: FloorReport, chat: ChatModel) -> None:

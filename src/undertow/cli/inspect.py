@@ -112,9 +112,8 @@ def _print_facts(facts: ModelFacts) -> None:
         "an empty system prompt": "reads as none" if facts.empty_is_none else "is one of its own",
         "begins with": bos + again,
         "date": f"written, and told to be {facts.date} on every day" if facts.date else "none",
-        "a turn ends with": ", ".join(
-            f"{end.text} ({end.id}, {end.by})" for end in facts.ends
-        ) or "no token",
+        "a turn ends with": ", ".join(f"{end.text} ({end.id}, {end.by})" for end in facts.ends)
+        or "no token",
         "brings settings": _settings(facts.brings) or "none",
     }
     table = Table(title=escape(f"The model {facts.name}"), show_header=False)

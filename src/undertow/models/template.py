@@ -47,7 +47,7 @@ def apply_template(
 def _stopped_clock(day: date) -> str:
     """Return a macro, in front of a template, that takes the place of transformers' own clock.
 
-    It must be part of the template: of what is handed to one, transformers lets no function through.
+    It must be part of the template: transformers hands no function on to one.
     """
     filters = "".join(f" | replace('%{c}', '{day.strftime(f'%{c}')}')" for c in "aAbBdHIjmMpSyY")
     return f"{{% macro {CLOCK}(format) -%}}{{{{ format{filters} }}}}{{%- endmacro +%}}"

@@ -209,9 +209,7 @@ class _Job:
     batch_tokens: int
 
     @classmethod
-    def of(
-        cls, chat: ChatModel, rows: Sequence[Row], teacher: Teacher, config: ScanConfig
-    ) -> _Job:
+    def of(cls, chat: ChatModel, rows: Sequence[Row], teacher: Teacher, config: ScanConfig) -> _Job:
         """Render the rows under the teacher's system prompt."""
         told = teacher.system_prompt
         system: list[Message] = [] if told is None else [{"role": "system", "content": told}]
@@ -229,9 +227,7 @@ class _Job:
             batch_tokens=min(config.batch_tokens, CPU_PASS_TOKENS if on_cpu else math.inf),
         )
 
-    def scored(
-        self, model: PreTrainedModel, fused: FusedModel | None, batch_tokens: int
-    ) -> Score:
+    def scored(self, model: PreTrainedModel, fused: FusedModel | None, batch_tokens: int) -> Score:
         """Score all rows as the scan does; tokens in the order of the rows."""
         scores = score(
             model,
