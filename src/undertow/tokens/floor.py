@@ -218,13 +218,13 @@ class _Job:
             raise UserError(
                 "there is no row to score" if not rows else "a row has an empty completion"
             )
-        on_cpu = chat.device.type == "cpu"
+        size = config.batch_tokens
         return cls(
             prompts=[prompt_ids(chat, [*system, *row.messages]) for row in rows],
             completions=completions,
             n_layers=chat.n_layers,
             pad_id=chat.pad_id,
-            batch_tokens=min(config.batch_tokens, CPU_PASS_TOKENS if on_cpu else math.inf),
+            batch_tokens=min(size, CPU_PASS_TOKENS) if chat.device.type == "cpu" else size,
         )
 
     def scored(self, model: PreTrainedModel, fused: FusedModel | None, batch_tokens: int) -> Score:
