@@ -70,7 +70,7 @@ def test_flips_and_changes_of_the_lead():
     first = Score(np.array([1, 2, 3, 4]), np.array([0.5, 0.25, 4.0, 1.0]))
     second = Score(np.array([1, 7, 3, 9]), np.array([0.75, 0.5, 3.0, 0.125]))
     found = compared("x", first, second)
-    assert (found.tokens, found.share, found.largest_flip) == (4, 0.5, 0.25)
+    assert (found.tokens, found.share, found.largest_flip) == (4, 0.5, 1.0)
     assert found.change[0] == np.median([0.25, 0.75, 1.0, 1.125])
     assert found.change[2] == 1.125
     wrote = written(first, [[1, 2], [9, 4]])
@@ -88,8 +88,8 @@ def test_the_tolerance_lies_above_every_flip_that_counts():
     small, large = (0.0, 0.0, 0.3), (0.0, 0.0, 3.0)
     assert report_of((True, 0.1, 0.04, small), (False, 0.2, 0.9, large)).tolerance == 0.05
     assert report_of((True, 0.1, 0.04, small), (True, 0.1, 0.06, None)).tolerance == 0.1
-    # A flip at a lead of 0 is one.
-    assert report_of((True, 0.1, 0.0, small)).tolerance == 0
+    # A tolerance of 0 would leave a tie decided.
+    assert report_of((True, 0.1, 0.0, small)).tolerance == 0.5
 
 
 def test_without_a_flip_it_lies_above_every_change():

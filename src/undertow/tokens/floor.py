@@ -57,8 +57,7 @@ class Variation:
         counts: Whether it says how far to trust this number format; a coarser one does not.
         tokens: Completion tokens.
         share: Share of them whose argmax differs.
-        largest_flip: Largest lead at such a token: of the two leads the smaller, since a position
-            is decided only where both teachers' leads reach the tolerance. 0 where none differs.
+        largest_flip: Largest lead at such a token, in either scoring. 0 where none differs.
         change: How much the lead of the first argmax changes: median, 99 % and largest, in logits;
             None where only tokens are known. Where the argmax differs, at least so much.
     """
@@ -92,12 +91,12 @@ class FloorReport:
         """The proposed tolerance: every flip that was seen and counts lies below it.
 
         The next of 1, 2, 5, 10, ... times a power of ten above the largest lead among flips; where
-        nothing flipped, above the largest change of a lead, which no flip can have exceeded.
+        nothing flipped but ties, above the largest change of a lead, which no flip exceeds.
         """
         counted = [one for one in self.variations if one.counts]
-        flips = max((one.largest_flip for one in counted if one.share), default=None)
+        flips = max((one.largest_flip for one in counted), default=0.0)
         changes = [one.change[2] for one in counted if one.change is not None]
-        return above(max(changes, default=0.0) if flips is None else flips)
+        return above(flips or max(changes, default=0.0))
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data, the proposed tolerance with it."""
@@ -170,7 +169,7 @@ def measure_floor(
 def compared(name: str, first: Score, second: Score, *, counts: bool = True) -> Variation:
     """Return how a second scoring of the same tokens differs from the first."""
     differs = first.argmax != second.argmax
-    flips = np.minimum(first.margin, second.margin)[differs]
+    flips = np.maximum(first.margin, second.margin)[differs]
     # Where the argmax differs, its lead has gone below zero by the second's lead or more.
     moved = np.where(differs, first.margin + second.margin, np.abs(first.margin - second.margin))
     median, most, largest = np.quantile(moved, (0.5, 0.99, 1.0)).tolist()
