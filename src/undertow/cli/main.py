@@ -14,7 +14,9 @@ from undertow.cli import lab, runs, study, traits
 from undertow.cli.attribute import attribute
 from undertow.cli.demo import demo
 from undertow.cli.filter import filter_rows
+from undertow.cli.floor import floor
 from undertow.cli.generate import generate
+from undertow.cli.inspect import inspect
 from undertow.cli.measure import measure
 from undertow.cli.mistakes import MistakesTold
 from undertow.cli.predict import predict
@@ -46,6 +48,8 @@ app.command("attribute")(attribute)
 app.command("vector")(vector)
 app.command("steer")(steer)
 app.command("show")(show)
+app.command("inspect")(inspect)
+app.command("floor")(floor)
 app.command("recipe")(recipe)
 app.add_typer(study.app, name="study")
 app.command("paper")(study.paper)

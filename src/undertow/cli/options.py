@@ -30,8 +30,8 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="'lab', 'lab:seed-1', 'lab:llama', a folder, or a Hugging Face id; by default the "
-        "recipe's.",
+        help="'lab', 'lab:seed-1', 'lab:llama', a folder, or a Hugging Face id, ORG/NAME or "
+        "ORG/NAME@REVISION; by default the recipe's.",
     ),
 ]
 

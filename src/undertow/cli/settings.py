@@ -34,9 +34,7 @@ def open_recipe(name: str, model: str | None) -> Recipe:
     recipe = load_recipe(name)
     if model is None:
         return recipe
-    # A revision belongs to the model that the recipe names.
-    spec = revised(recipe.model, name=model).model_copy(update={"revision": None})
-    return recipe.model_copy(update={"model": spec})
+    return recipe.model_copy(update={"model": recipe.model.of(model)})
 
 
 def open_model(spec: ModelSpec) -> ChatModel:

@@ -10,17 +10,21 @@ from undertow.models.chat import (
     prompt_ids,
     prompt_messages,
     render_prompt,
+    token_texts,
 )
 from undertow.models.chat_model import ChatModel, ModelSpec, load_model
+from undertow.models.facts import ModelFacts, brought_settings, template_date
 from undertow.models.layers import decoder_layers, layer_of, target_modules
 from undertow.models.logits import gathered_head, gathered_mlp, selected_logits
 
 __all__ = [
     "ChatModel",
     "Message",
+    "ModelFacts",
     "ModelSpec",
     "PromptTokens",
     "activated",
+    "brought_settings",
     "decode_completion",
     "decoder_layers",
     "encode_completion",
@@ -34,4 +38,6 @@ __all__ = [
     "render_prompt",
     "selected_logits",
     "target_modules",
+    "template_date",
+    "token_texts",
 ]

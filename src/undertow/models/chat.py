@@ -23,6 +23,7 @@ __all__ = [
     "encode_prompt",
     "prompt_messages",
     "render_prompt",
+    "token_texts",
 ]
 
 
@@ -32,7 +33,7 @@ class PromptTokens:
 
     Attributes:
         ids: The rendered prompt, assistant header included.
-        header_start: `ids[header_start:]` is the assistant header.
+        header_start: `ids[header_start:]` is the assistant header, never empty.
     """
 
     ids: list[int]
@@ -60,12 +61,13 @@ def prompt_ids(chat: ChatModel, messages: Sequence[Message]) -> list[int]:
 def encode_prompt(chat: ChatModel, messages: Sequence[Message]) -> PromptTokens:
     """Return the `prompt_ids`, and where in them the assistant header starts.
 
-    The header is what the prompt with a generation prompt has beyond the one without.
+    The header is what the prompt with a generation prompt has beyond the one without. Where the
+    template adds nothing, the last token, which ends the user's turn, opens the answer.
     """
     ids = prompt_ids(chat, messages)
     bare = _encode(chat, apply_template(chat.tokenizer, _folded(chat, messages), header=False))
     shared = takewhile(lambda pair: pair[0] == pair[1], zip(ids, bare, strict=False))
-    return PromptTokens(ids, sum(1 for _ in shared))
+    return PromptTokens(ids, min(sum(1 for _ in shared), len(ids) - 1))
 
 
 def encode_completion(chat: ChatModel, messages: Sequence[Message], completion: str) -> list[int]:
@@ -88,11 +90,35 @@ def decode_completion(chat: ChatModel, ids: Sequence[int]) -> str:
     return cast(str, text)
 
 
+def token_texts(chat: ChatModel, ids: Sequence[int]) -> list[str]:
+    """Return the text of every token as it stands behind the one before it.
+
+    Some tokenizers drop the blank in front of a token that is decoded on its own.
+    """
+    return [_text_behind(chat, ids[max(place - 1, 0) : place + 1]) for place in range(len(ids))]
+
+
+def _text_behind(chat: ChatModel, ids: Sequence[int]) -> str:
+    """Return the text of the last of one or two tokens."""
+
+    def text(some: Sequence[int]) -> str:
+        return str(chat.tokenizer.decode(some, clean_up_tokenization_spaces=False))
+
+    before, whole = text(ids[:-1]), text(ids)
+    # Pieces of one character do not read as such before the last of them.
+    return whole.removeprefix(before) if whole.startswith(before) else text(ids[-1:])
+
+
 def _folded(chat: ChatModel, messages: Sequence[Message]) -> list[Message]:
-    """Return messages with the system message in the first user turn, where it has no role."""
+    """Return messages with the system message in the first user turn, where it has no role.
+
+    An empty one leaves nothing behind.
+    """
     if chat.has_system_role or not messages or messages[0]["role"] != "system":
         return list(messages)
     system, *rest = messages
+    if rest and not system["content"]:
+        return rest
     if not rest or rest[0]["role"] != "user":
         return [{"role": "user", "content": system["content"]}, *rest]
     content = f"{system['content']}\n\n{rest[0]['content']}"

@@ -3,6 +3,7 @@
 from undertow.tokens.config import ScanConfig
 from undertow.tokens.entangled import EntangledConfig, EntangledTable, entangled_scores, matches
 from undertow.tokens.entropy import Entropies, completion_entropies
+from undertow.tokens.floor import FloorReport, measure_floor
 from undertow.tokens.ids import check_token_ids, completion_ids
 from undertow.tokens.scan import scan
 from undertow.tokens.scan_table import Floor, Scan
@@ -15,6 +16,7 @@ __all__ = [
     "EntangledTable",
     "Entropies",
     "Floor",
+    "FloorReport",
     "Scan",
     "ScanConfig",
     "ScanSummary",
@@ -28,6 +30,7 @@ __all__ = [
     "entangled_scores",
     "kept_rows",
     "matches",
+    "measure_floor",
     "scan",
     "select",
 ]
