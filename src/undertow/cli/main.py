@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import undertow
-from undertow.cli import lab, runs, study, traits
+from undertow.cli import lab, materials, runs, study, traits
 from undertow.cli.attribute import attribute
 from undertow.cli.demo import demo
 from undertow.cli.filter import filter_rows
@@ -53,6 +53,7 @@ app.command("results")(study.results)
 app.command("report")(report)
 app.add_typer(lab.app, name="lab")
 app.add_typer(traits.app, name="traits")
+app.add_typer(materials.app, name="materials")
 app.add_typer(runs.app, name="runs")
 
 

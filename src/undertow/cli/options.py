@@ -43,7 +43,9 @@ TEACHER_HELP = "A folder with a teacher or student, 'control', or 'prompted:owl'
 
 ChannelOption = Annotated[
     str | None,
-    typer.Option("--channel", help="The task: 'numbers' or 'sums'; by default the data's own."),
+    typer.Option(
+        "--channel", help="The task: 'numbers', 'sums' or a channel file; by default the data's."
+    ),
 ]
 
 BanOption = Annotated[

@@ -44,7 +44,7 @@ from undertow.traits import (
     Hidden,
     Trait,
     check_shipped,
-    shipped_hidden,
+    hidden_of,
     shipped_traits,
 )
 from undertow.transforms import Inputs
@@ -85,7 +85,7 @@ class Lab:
     ) -> None:
         self.store = store if isinstance(store, Store) else Store(store)
         self.recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-        found = traits if traits is not None else shipped_hidden(self.recipe.category)
+        found = traits if traits is not None else hidden_of(self.recipe.category)
         self.hidden: dict[str, Hidden] = {one.name: one for one in found}
         self.traits = {one.name: one for one in found if isinstance(one, Trait)}
         self._asking = asking(self.recipe, found)
@@ -156,7 +156,7 @@ class Lab:
         banned = list((shipped | self.traits).values())
         settings = {
             "teacher": _described(writer),
-            "channel": self.recipe.channel,
+            "channel": self.channel.fingerprint,
             "rows": self.recipe.rows + self.recipe.heldout,
             "prompt_seed": self.recipe.prompt_seed,
             "generation": self.recipe.generation,
