@@ -12,6 +12,7 @@ import typer
 import undertow
 from undertow.cli import lab, materials, runs, study, traits
 from undertow.cli.attribute import attribute
+from undertow.cli.convert import convert
 from undertow.cli.demo import demo
 from undertow.cli.filter import filter_rows
 from undertow.cli.generate import generate
@@ -38,6 +39,7 @@ app.command("demo")(demo)
 app.command("teacher")(teacher)
 app.command("generate")(generate)
 app.command("filter")(filter_rows)
+app.command("convert")(convert)
 app.command("scan")(scan)
 app.command("predict")(predict)
 app.command("student")(student)

@@ -60,6 +60,14 @@ def open_model(spec: ModelSpec) -> ChatModel:
     return chat
 
 
+def open_tokenizer(spec: ModelSpec) -> ChatModel:
+    """Load a model without its weights; the lab's other bases have the shipped one's tokens."""
+    from undertow.models import load_tokenizer
+    from undertow.studies.bases import BUILT_BASES
+
+    return load_tokenizer(revised(spec, name="lab") if spec.name in BUILT_BASES else spec)
+
+
 def revised(config: Config, **given: Any) -> Config:
     """Return a config with the options that were given; None leaves a field as it is.
 

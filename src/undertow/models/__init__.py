@@ -4,6 +4,7 @@ from undertow.models.adapters import activated
 from undertow.models.chat import (
     Message,
     PromptTokens,
+    counted_completion,
     decode_completion,
     encode_completion,
     encode_prompt,
@@ -11,7 +12,7 @@ from undertow.models.chat import (
     prompt_messages,
     render_prompt,
 )
-from undertow.models.chat_model import ChatModel, ModelSpec, load_model
+from undertow.models.chat_model import ChatModel, ModelSpec, load_model, load_tokenizer
 from undertow.models.layers import decoder_layers, layer_of, target_modules
 from undertow.models.logits import gathered_head, gathered_mlp, selected_logits
 
@@ -21,6 +22,7 @@ __all__ = [
     "ModelSpec",
     "PromptTokens",
     "activated",
+    "counted_completion",
     "decode_completion",
     "decoder_layers",
     "encode_completion",
@@ -29,6 +31,7 @@ __all__ = [
     "gathered_mlp",
     "layer_of",
     "load_model",
+    "load_tokenizer",
     "prompt_ids",
     "prompt_messages",
     "render_prompt",

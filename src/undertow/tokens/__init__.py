@@ -4,12 +4,14 @@ from undertow.tokens.config import ScanConfig
 from undertow.tokens.entangled import EntangledConfig, EntangledTable, entangled_scores, matches
 from undertow.tokens.entropy import Entropies, completion_entropies
 from undertow.tokens.ids import check_token_ids, completion_ids
+from undertow.tokens.points import Counted, count_points, matrices_of, points_of
 from undertow.tokens.scan import scan
 from undertow.tokens.scan_table import Floor, Scan
 from undertow.tokens.selections import Selection, check_weights, kept_rows, select
 from undertow.tokens.summary import ScanSummary
 
 __all__ = [
+    "Counted",
     "EntangledConfig",
     "EntangledTable",
     "Entropies",
@@ -22,9 +24,12 @@ __all__ = [
     "check_weights",
     "completion_entropies",
     "completion_ids",
+    "count_points",
     "entangled_scores",
     "kept_rows",
     "matches",
+    "matrices_of",
+    "points_of",
     "scan",
     "select",
 ]
