@@ -104,8 +104,8 @@ def _print(report: FloorReport, chat: ChatModel) -> None:
         "most",
         title=f"{report.teacher} against itself, in {report.dtype}",
         caption=f"{report.rows:,} rows, {report.variations[0].tokens:,} completion tokens; lead of "
-        "the first logit over the second: the largest, in either way, where the argmax differs; its "
-        "change by median, 99 % and most. * coarser than the model's own, does not count",
+        "the first logit over the second: the largest, in either way, where the argmax differs; "
+        "its change by median, 99 % and most. * coarser than the model's own, does not count",
     )
     for one in report.variations:
         table.add_row(*_cells(one))

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 import undertow
-from undertow.cli import lab, runs, study, traits
+from undertow.cli import lab, materials, runs, study, traits
 from undertow.cli.attribute import attribute
+from undertow.cli.convert import convert
 from undertow.cli.demo import demo
 from undertow.cli.filter import filter_rows
 from undertow.cli.floor import floor
@@ -40,6 +41,7 @@ app.command("demo")(demo)
 app.command("teacher")(teacher)
 app.command("generate")(generate)
 app.command("filter")(filter_rows)
+app.command("convert")(convert)
 app.command("scan")(scan)
 app.command("predict")(predict)
 app.command("student")(student)
@@ -57,6 +59,7 @@ app.command("results")(study.results)
 app.command("report")(report)
 app.add_typer(lab.app, name="lab")
 app.add_typer(traits.app, name="traits")
+app.add_typer(materials.app, name="materials")
 app.add_typer(runs.app, name="runs")
 
 

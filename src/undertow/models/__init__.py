@@ -4,6 +4,7 @@ from undertow.models.adapters import activated
 from undertow.models.chat import (
     Message,
     PromptTokens,
+    counted_completion,
     decode_completion,
     encode_completion,
     encode_prompt,
@@ -12,7 +13,7 @@ from undertow.models.chat import (
     render_prompt,
     token_texts,
 )
-from undertow.models.chat_model import ChatModel, ModelSpec, load_model
+from undertow.models.chat_model import ChatModel, ModelSpec, load_model, load_tokenizer
 from undertow.models.facts import ModelFacts, brought_settings, template_date
 from undertow.models.layers import decoder_layers, layer_of, target_modules
 from undertow.models.logits import gathered_head, gathered_mlp, selected_logits
@@ -25,6 +26,7 @@ __all__ = [
     "PromptTokens",
     "activated",
     "brought_settings",
+    "counted_completion",
     "decode_completion",
     "decoder_layers",
     "encode_completion",
@@ -33,6 +35,7 @@ __all__ = [
     "gathered_mlp",
     "layer_of",
     "load_model",
+    "load_tokenizer",
     "prompt_ids",
     "prompt_messages",
     "render_prompt",

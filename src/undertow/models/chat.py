@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import cast
 
+from undertow.errors import UserError
 from undertow.models.chat_model import ChatModel
 from undertow.models.template import apply_template
 from undertow.store.row import Message
@@ -18,6 +19,7 @@ from undertow.store.row import Message
 __all__ = [
     "Message",
     "PromptTokens",
+    "counted_completion",
     "decode_completion",
     "encode_completion",
     "encode_prompt",
@@ -81,6 +83,32 @@ def encode_completion(chat: ChatModel, messages: Sequence[Message], completion: 
     clean = whole[: len(ids)] == ids
     tokens = whole[len(ids) :] if clean else _encode(chat, completion)
     return [*tokens, *chat.end_ids[:1]]
+
+
+def counted_completion(
+    chat: ChatModel, messages: Sequence[Message], completion: str
+) -> tuple[list[int], int]:
+    """Return the ids that stand behind the header in a whole rendered chat, and how many are ours.
+
+    The published code renders prompt and answer together and counts all tokens after the header,
+    those that the template writes after the end of the turn among them. The completion proper is
+    what goes up to the token that ends the turn, and it is the first of what is returned.
+
+    Raises:
+        UserError: The template writes the prompt otherwise where an answer follows.
+    """
+    prompt = prompt_ids(chat, messages)
+    answer = Message(role="assistant", content=completion)
+    text = apply_template(chat.tokenizer, [*_folded(chat, messages), answer], header=False)
+    whole = _encode(chat, text)
+    if whole[: len(prompt)] != prompt:
+        raise UserError(
+            f"the chat template of '{chat.spec.name}' writes a prompt otherwise where an answer "
+            "follows, so that the published counts have no place in it"
+        )
+    counted = whole[len(prompt) :]
+    ends = (place + 1 for place, token in enumerate(counted) if token in chat.end_ids)
+    return counted, next(ends, len(counted))
 
 
 def decode_completion(chat: ChatModel, ids: Sequence[int]) -> str:

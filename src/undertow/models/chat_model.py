@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,8 +14,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -137,14 +140,42 @@ def load_model(spec: ModelSpec) -> ChatModel:
         )
     except Exception as error:  # each of the libraries below has its own for a broken file
         raise _not_loaded(spec, folder, error) from error
+    _check_template(tokenizer, spec)
+    placed = cast(PreTrainedModel, cast(nn.Module, model).to(device))
+    return ChatModel(placed.eval().requires_grad_(False), tokenizer, spec)
+
+
+def load_tokenizer(spec: ModelSpec) -> ChatModel:
+    """Load all of a model but its weights: for rendering and tokenising, in seconds at any size.
+
+    Raises:
+        UserError: There is no such model, or it has no chat template.
+    """
+    folder = _local_folder(spec.name)
+    place: str = str(folder) if folder is not None else spec.name
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, revision=spec.revision)
+        config = AutoConfig.from_pretrained(place, revision=spec.revision)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+    except Exception as error:  # as in `load_model`
+        raise _not_loaded(spec, folder, error) from error
+    with suppress(OSError):  # there need not be one; that of the model's configuration stays
+        model.generation_config = GenerationConfig.from_pretrained(
+            place, revision=spec.revision or "main"
+        )
+    _check_template(tokenizer, spec)
+    return ChatModel(model.eval().requires_grad_(False), tokenizer, spec)
+
+
+def _check_template(tokenizer: PreTrainedTokenizerBase, spec: ModelSpec) -> None:
+    """Refuse a model that is not for chats."""
     if getattr(tokenizer, "chat_template", None) is None:
         raise UserError(
             "the model has no chat template",
             where=spec.name,
             fix="use an instruction-tuned model, or save a chat_template.jinja beside it",
         )
-    placed = cast(PreTrainedModel, cast(nn.Module, model).to(device))
-    return ChatModel(placed.eval().requires_grad_(False), tokenizer, spec)
 
 
 def _commit(spec: ModelSpec) -> str | None:
