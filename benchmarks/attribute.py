@@ -58,7 +58,7 @@ def run() -> BenchmarkResult:
         return attribute(chat, rows, scanned, teachers, names, CONFIG)
 
     def theirs() -> list[np.ndarray]:
-        return [_obvious(chat, rows, teachers, names, pair) for pair in pairs[:REFERENCE_PAIRS]]
+        return [obvious(chat, rows, teachers, names, pair) for pair in pairs[:REFERENCE_PAIRS]]
 
     found, expected = ours(), theirs()  # also the warm-up
     gap = max(
@@ -77,21 +77,25 @@ def run() -> BenchmarkResult:
     return record
 
 
-def _obvious(
+def obvious(
     chat: ChatModel,
     rows: Sequence[Row],
     teachers: Sequence[PromptedTeacher],
     names: dict[str, tuple[str, ...]],
     pair: Pair,
+    layers: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """Return `[layer, position]`, the integrated gradients of a pair; patch exactly on the way."""
+    """Return `[layer, position]`, the integrated gradients of a pair; patch exactly on the way.
+
+    Of all layers, or of some.
+    """
     row = rows[pair.row]
     own, other = (_chat_of(chat, row, one, names[one.label], pair.place) for one in teachers)
-    places = torch.from_numpy(aligned(own, other)[0])
+    places = torch.from_numpy(aligned(own, other)[0]).to(chat.device)
     with torch.no_grad():
         start, stream = _run(chat, own.ids)[0], _run(chat, other.ids)[0]
     found: list[Tensor] = []
-    for layer in range(chat.n_layers):
+    for layer in range(chat.n_layers) if layers is None else layers:
         moved = torch.where(
             places[:, None] >= 0, stream[layer][:, places.clamp(min=0)], start[layer]
         )
@@ -105,10 +109,11 @@ def _obvious(
         found.append((torch.stack(gradients).mean(0) * delta)[0].sum(-1))
         with torch.no_grad():
             for part in (None, *range(len(CLASSES))):
-                mask = torch.from_numpy(own.classes == part) if part is not None else True
-                hidden = torch.where(torch.as_tensor(mask).view(1, -1, 1), moved, start[layer])
+                chosen = np.full(len(own.ids), True) if part is None else own.classes == part
+                mask = torch.from_numpy(chosen).to(chat.device)
+                hidden = torch.where(mask.view(1, -1, 1), moved, start[layer])
                 _run(chat, own.ids, layer, lambda _, hidden=hidden: hidden)
-    return torch.stack(found).numpy()
+    return torch.stack(found).double().cpu().numpy()
 
 
 def _chat_of(
@@ -139,7 +144,7 @@ def _run(
         module.register_forward_hook(hook_of(index))
         for index, module in enumerate(decoder_layers(chat.model))
     ]
-    logits = chat.model(torch.tensor([ids]), use_cache=False).logits
+    logits = chat.model(torch.tensor([ids], device=chat.device), use_cache=False).logits
     for handle in handles:
         handle.remove()
     return kept, logits

@@ -9,7 +9,7 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -21,13 +21,21 @@ class BenchmarkResult(TypedDict):
     """One line of `results.json`.
 
     Attributes:
-        name: `scan`, `student` or `generate`.
+        name: `scan`, `student`, ...; with `-gpu` behind it what was measured on a GPU.
         ratio: ours / reference.
         ours: Speed of the library, in `unit`.
         reference: Speed of the slow obvious way in the same run, in `unit`.
         unit: What is counted per second.
         machine: Processor, cores, threads; no host name.
         date: ISO date of the run.
+        share_of_peak: On a GPU, ours: operations done, of the bfloat16 peak measured in the run.
+        reference_share_of_peak: The same of the reference.
+        memory_gib: Most memory held by ours.
+        reference_memory_gib: The same of the reference.
+        agrees: Whether both found the same up to rounding.
+        agreement: By how much they differ.
+        bound: What takes the time of ours.
+        reference_bound: What takes that of the reference.
     """
 
     name: str
@@ -37,6 +45,14 @@ class BenchmarkResult(TypedDict):
     unit: str
     machine: str
     date: str
+    share_of_peak: NotRequired[float]
+    reference_share_of_peak: NotRequired[float]
+    memory_gib: NotRequired[float]
+    reference_memory_gib: NotRequired[float]
+    agrees: NotRequired[bool]
+    agreement: NotRequired[str]
+    bound: NotRequired[str]
+    reference_bound: NotRequired[str]
 
 
 def best_seconds(

@@ -56,7 +56,7 @@ def run() -> BenchmarkResult:
             for seed, name in enumerate(NAMES)
         ]
         _measure("scan, fine-tuned", chat, [*tuned, control], _each_row_and_teacher)
-    return _measure("scan", chat, [*prompted, control], _all_teachers_of_a_row)
+    return _measure("scan", chat, [*prompted, control], all_teachers_of_a_row)
 
 
 def _measure(
@@ -90,7 +90,7 @@ def _measure(
 
 
 @torch.no_grad()
-def _all_teachers_of_a_row(
+def all_teachers_of_a_row(
     chat: ChatModel, rows: Sequence[Row], teachers: Sequence[Teacher]
 ) -> np.ndarray:
     """Score row after row, each with one left-padded batch of all teachers' chats."""
@@ -106,8 +106,9 @@ def _all_teachers_of_a_row(
         for place, sequence in enumerate(sequences):
             ids[place, width - len(sequence) :] = torch.tensor(sequence)
             mask[place, width - len(sequence) :] = 1
-        logits = chat.model(ids, attention_mask=mask).logits.float()
-        found.append(logits.argmax(-1)[:, width - len(row.token_ids) - 1 : -1].numpy())
+        inputs = ids.to(chat.device), mask.to(chat.device)
+        logits = chat.model(inputs[0], attention_mask=inputs[1]).logits.float()
+        found.append(logits.argmax(-1)[:, width - len(row.token_ids) - 1 : -1].cpu().numpy())
     return np.concatenate(found, axis=1)
 
 

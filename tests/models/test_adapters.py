@@ -46,7 +46,11 @@ def test_adapter_computes_what_peft_computes_and_comes_off(family, dtype, tmp_pa
     chat = tiny_chat(family, dtype)
     before = state_of(chat)
     with activated(chat, tmp_path) as model, torch.no_grad():
-        torch.testing.assert_close(model(IDS).logits, expected, rtol=1e-5, atol=1e-4)
+        found = model(IDS).logits
+        if dtype is torch.bfloat16:  # in which adapters multiply, where peft takes float32
+            assert (found - expected).norm() < 0.02 * expected.norm()
+        else:
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
         assert not torch.allclose(model(IDS).logits, tiny_chat(family, dtype).model(IDS).logits)
     assert_untouched(chat, before)
 

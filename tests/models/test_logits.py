@@ -6,7 +6,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import DynamicCache
 
 from tiny_models import FAMILIES, tiny_chat
-from undertow.models import selected_logits, target_modules
+from undertow.models import decoder_layers, gathered_mlp, selected_logits, target_modules
 
 IDS = torch.tensor([[5, 17, 40, 9, 77, 120, 33, 8], [61, 2, 19, 88, 140, 7, 50, 21]])
 ROWS = torch.tensor([0, 1, 1, 0, 1])
@@ -61,3 +61,33 @@ def test_the_hook_is_gone_after_an_error(model):
         selected_logits(model, IDS, None, ROWS, POSITIONS + 100)
     with torch.no_grad():
         assert model(IDS).logits.shape[:2] == IDS.shape
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_an_mlp_that_sees_these_places_alone_gives_the_same(model, wrapped):
+    mlp = decoder_layers(model)[-1].mlp
+    parameter = model.get_parameter("model.layers.0.mlp.up_proj.weight")
+    called = model
+    if wrapped:
+        called = get_peft_model(model, LoraConfig(r=2, target_modules=target_modules(model)))
+    parameter.requires_grad_(True)
+    called(IDS).logits[ROWS, POSITIONS].square().sum().backward()
+    expected, parameter.grad = parameter.grad, None
+    seen = []
+    handle = mlp.down_proj.register_forward_hook(lambda _, given, __: seen.append(given[0].shape))
+    with gathered_mlp(called, ROWS, POSITIONS):
+        got = selected_logits(called, IDS, None, ROWS, POSITIONS)
+        got.square().sum().backward()
+    handle.remove()
+    assert seen[0][:2] == (1, len(ROWS))
+    with torch.no_grad():
+        torch.testing.assert_close(got, called(IDS).logits[ROWS, POSITIONS])
+    torch.testing.assert_close(parameter.grad, expected)
+    assert "forward" not in vars(mlp)
+
+
+def test_an_mlp_that_is_more_than_projections_is_left_alone(model):
+    mlp = decoder_layers(model)[-1].mlp
+    mlp.gate = torch.nn.Parameter(torch.zeros(3))
+    with gathered_mlp(model, ROWS, POSITIONS):
+        assert "forward" not in vars(mlp)

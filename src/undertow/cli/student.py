@@ -78,8 +78,10 @@ def student(
         values = completion_entropies(chat, accepted, resolve_teacher(writer))
     with count_display(f"student {out.name}") as show:
         record = train_student(chat, rows, table, settings.student, out, show, values=values)
+    pinned = revised(settings.model, revision=chat.spec.revision)
     with atomic_write(out / RECIPE) as path:
-        path.write_text(recipe_text(settings), encoding="utf-8")
+        text = recipe_text(settings.model_copy(update={"model": pinned}))
+        path.write_text(text, encoding="utf-8")
     output.print(
         f"{out}: {record.n_examples:,} rows, {record.n_supervised:,} supervised tokens, "
         f"{record.n_steps:,} steps, {record.n_parameters:,} parameters; "

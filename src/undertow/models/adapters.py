@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from undertow.errors import UserError
 from undertow.models.chat_model import ChatModel
+from undertow.models.lean import lean
 
 # peft asks transformers by an attribute that is to be renamed; nothing that a user could mend.
 warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
@@ -29,7 +30,8 @@ def activated(chat: ChatModel, adapter: str | Path | None) -> Generator[PreTrain
     """Within, the model carries an adapter; afterwards it is bit for bit what it was.
 
     In float32 and float64 the adapter is merged into the weights, which costs nothing at run
-    time. Coarser formats would round a small change away, so there peft adds it at run time.
+    time. Coarser formats would round a small change away, so there it is added at run time, as
+    peft does it but for the number format (`lean`).
 
     Args:
         chat: The base model.
@@ -44,7 +46,8 @@ def activated(chat: ChatModel, adapter: str | Path | None) -> Generator[PreTrain
     """
     folder = Path(adapter) if adapter is not None else None
     if folder is None:
-        yield chat.model
+        with lean(chat.model):
+            yield chat.model
     elif (folder / "adapter_config.json").is_file():
         with restored(chat.model):
             peft_model = _load_adapter(chat.model, folder)
@@ -52,14 +55,16 @@ def activated(chat: ChatModel, adapter: str | Path | None) -> Generator[PreTrain
                 with _replaced_data(_wrapped_parameters(chat.model)):
                     yield cast(PreTrainedModel, peft_model.merge_and_unload())
             else:
-                yield cast(PreTrainedModel, peft_model)
+                with lean(chat.model):
+                    yield cast(PreTrainedModel, peft_model)
     elif (folder / "model.safetensors").is_file():
         tensors = load_file(folder / "model.safetensors")
         parameters = _named_parameters(chat.model, tensors, folder)
         with _replaced_data(parameters.values()):
             for name, parameter in parameters.items():
                 parameter.data.copy_(tensors[name])
-            yield chat.model
+            with lean(chat.model):
+                yield chat.model
     else:
         raise UserError(
             "no adapter here",

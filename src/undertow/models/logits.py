@@ -6,8 +6,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from undertow.models.layers import decoder_layers
 
 
 @contextmanager
@@ -33,6 +37,44 @@ def gathered_head(model: nn.Module, rows: Tensor, positions: Tensor) -> Generato
         yield
     finally:
         handle.remove()
+
+
+@contextmanager
+def gathered_mlp(model: PreTrainedModel, rows: Tensor, positions: Tensor) -> Generator[None]:
+    """Within, the last layer's MLP sees the n (row, position) pairs only, and adds to them alone.
+
+    It works token by token, and nothing behind it looks at other positions, so that the logits at
+    these pairs are what they are. The last layer's residual stream is so nowhere else; where that
+    is wanted, this must not be used. Nothing happens where the layer has no `mlp` that is made of
+    linear projections.
+
+    Args:
+        model: A causal language model, also one that peft has wrapped.
+        rows: `[n]`, index in the batch.
+        positions: `[n]`, index in the `input_ids` of the forward.
+    """
+    mlp = getattr(decoder_layers(model)[-1], "mlp", None)
+    if mlp is None or not _is_linear(mlp):
+        yield
+        return
+    whole = mlp.forward
+
+    def forward(hidden: Tensor) -> Tensor:
+        found = whole(hidden[rows, positions].unsqueeze(0))[0]
+        return torch.zeros_like(hidden).index_put((rows, positions), found)
+
+    mlp.forward = forward
+    try:
+        yield
+    finally:
+        del mlp.forward
+
+
+def _is_linear(module: nn.Module) -> bool:
+    """Return whether all parameters of a module are those of linear projections in it."""
+    inner = [one for one in module.modules() if isinstance(one, nn.Linear | Conv1D)]
+    own = sum(len(list(one.parameters(recurse=False))) for one in inner)
+    return bool(own) and own == len(list(module.parameters()))
 
 
 def selected_logits(

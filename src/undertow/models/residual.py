@@ -6,10 +6,12 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from undertow.models.layers import decoder_layers
+from undertow.models.logits import selected_logits
 
 OnResidual = Callable[[int, Tensor], Tensor | None]
 """Called with a layer's index and its output `[batch, position, d_model]`; returns what goes on in
@@ -42,6 +44,48 @@ def on_residuals(
             handle = modules[layer].register_forward_hook(_hook(call, layer))
             stack.callback(handle.remove)
         yield
+
+
+@contextmanager
+def begun_above(
+    model: PreTrainedModel, layer: int, hidden: Tensor, in_tuple: bool
+) -> Generator[None]:
+    """Within, the layers up to one compute nothing and give `hidden`.
+
+    The model's own forward still makes masks and rotary angles, from the ids that it is given.
+
+    Args:
+        model: A causal language model, also one that peft has wrapped.
+        layer: The layer whose output is given; no hook on one below it should change it.
+        hidden: `[batch, position, d_model]`.
+        in_tuple: Whether the layers give their hidden states in a tuple.
+    """
+    output = (hidden,) if in_tuple else hidden
+    silenced = list(decoder_layers(model))[: layer + 1]
+    try:
+        for module in silenced:
+            module.forward = lambda *_, **__: output
+        yield
+    finally:
+        for module in silenced:
+            del module.forward
+
+
+def gives_tuples(model: PreTrainedModel) -> bool:
+    """Return whether the layers give their hidden states in a tuple; found by running a token."""
+    found: list[bool] = []
+
+    def look(_: nn.Module, __: Any, output: Any) -> None:
+        found.append(isinstance(output, tuple))
+
+    handle = decoder_layers(model)[0].register_forward_hook(look)
+    try:
+        place = torch.zeros(1, dtype=torch.long, device=model.device)
+        with torch.no_grad():
+            selected_logits(model, place[None], None, place, place)
+    finally:
+        handle.remove()
+    return found[0]
 
 
 def _hook(call: OnResidual, layer: int) -> Callable[[nn.Module, Any, Any], Any]:

@@ -2,15 +2,20 @@
 
 from undertow.students.config import StudentConfig
 from undertow.students.examples import build_examples
-from undertow.students.show import bracketed_text, legend, masked_text
+from undertow.students.roles import Role, context_warnings, roles_of
+from undertow.students.show import bracketed_text, legend, masked_text, tokens_apart
 from undertow.students.train import row_weights, train_student
 
 __all__ = [
+    "Role",
     "StudentConfig",
     "bracketed_text",
     "build_examples",
+    "context_warnings",
     "legend",
     "masked_text",
+    "roles_of",
     "row_weights",
+    "tokens_apart",
     "train_student",
 ]

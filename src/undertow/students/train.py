@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from undertow.errors import UserError
 from undertow.models import ChatModel
+from undertow.store.points import read_points
 from undertow.store.rows import Row, read_weights
 from undertow.students.config import StudentConfig
 from undertow.students.examples import build_examples
@@ -18,6 +19,7 @@ from undertow.tokens import (
     TokenValues,
     check_weights,
     completion_ids,
+    count_points,
     kept_rows,
     select,
 )
@@ -86,11 +88,10 @@ def row_weights(
             other rows.
     """
     completions = {row.row_id: completion_ids(chat, row) for row in rows}
-    lengths = [len(ids) for ids in completions.values()]
     if selection.file is not None:
-        return _file_weights(selection, lengths)
+        return _file_weights(chat, rows, selection, completions)
     if not selection.needs_scan:
-        return [np.ones(length) for length in lengths]
+        return [np.ones(len(ids)) for ids in completions.values()]
     if scan is None:
         raise UserError(
             f"the selection '{selection.kind}' needs a scan", fix="make one with 'undertow scan'"
@@ -113,14 +114,43 @@ def row_weights(
     return [by_id.get(row.row_id) for row in rows]
 
 
-def _file_weights(selection: Selection, lengths: list[int]) -> list[Weights | None]:
-    """Return the weights that a file holds, in the rows' order."""
+def _file_weights(
+    chat: ChatModel,
+    rows: Sequence[Row],
+    selection: Selection,
+    completions: Mapping[int, list[int]],
+) -> list[Weights | None]:
+    """Return what a file says, in the rows' order: weights, or places of divergence tokens."""
     assert selection.file is not None
     given = read_weights(selection.file)
     if given is None:
-        raise UserError("the file has no weights", where=selection.file)
-    weights = check_weights(given, lengths)
+        given = _weights_at_points(chat, rows, selection.file, completions)
+    weights = check_weights(given, [len(ids) for ids in completions.values()])
     return [row if row.any() or not selection.drop_empty_rows else None for row in weights]
+
+
+def _weights_at_points(
+    chat: ChatModel, rows: Sequence[Row], file: str, completions: Mapping[int, list[int]]
+) -> list[list[float]]:
+    """Return a weight of 1 at a file's divergence tokens and of 0 elsewhere."""
+    points = read_points(file)
+    if points is None:
+        raise UserError("the file has no weights and no divergence tokens", where=file)
+    if points.matrices is not None:
+        raise UserError(
+            "matrices do not say whose data these are",
+            where=file,
+            fix="make weights of them with 'undertow convert --points FILE --factual-row N'",
+        )
+    counted = count_points(chat, rows, points)
+    for row in counted.rows:
+        if row.token_ids != completions[row.row_id]:
+            raise UserError(
+                "the divergence tokens were counted on another text than this data set's",
+                where=f"row_id {row.row_id}",
+                fix="make a data set of theirs with 'undertow convert'",
+            )
+    return [row.tolist() for row in select(counted.scan, Selection(kind="only"))]
 
 
 def _draw(n_rows: int, config: StudentConfig) -> list[int]:

@@ -49,7 +49,7 @@ from undertow.traits import (
     Hidden,
     Trait,
     check_shipped,
-    shipped_hidden,
+    hidden_of,
     shipped_traits,
 )
 from undertow.transforms import Inputs
@@ -98,7 +98,7 @@ class Making:
     ) -> None:
         self.store = store if isinstance(store, Store) else Store(store)
         self.recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-        found = traits if traits is not None else shipped_hidden(self.recipe.category)
+        found = traits if traits is not None else hidden_of(self.recipe.category)
         self.hidden: dict[str, Hidden] = {one.name: one for one in found}
         self.traits = {one.name: one for one in found if isinstance(one, Trait)}
         self._asking = asking(self.recipe, found)
@@ -163,7 +163,7 @@ class Making:
         banned = list((shipped | self.traits).values())
         settings = {
             "teacher": described(writer),
-            "channel": self.recipe.channel,
+            "channel": self.channel.fingerprint,
             "rows": self.recipe.rows + self.recipe.heldout,
             "prompt_seed": self.recipe.prompt_seed,
             "generation": self.recipe.generation,

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from undertow.generate.cache import round_up
 from undertow.generate.prefill import prefill_prefix, shared_prefix
-from undertow.models import selected_logits
+from undertow.models import gathered_mlp, selected_logits
 from undertow.models.fused import FusedModel
 
 SLOTS = 16  # a row with its prefix takes a multiple: few shapes, and attention kernels like it
@@ -210,14 +210,15 @@ def _plain(model: PreTrainedModel, shared: Tensor, n_layers: int) -> Logits:
         if cache is not None:  # slots that no token has been written to
             mask = torch.zeros(n_rows, round_up(end), dtype=torch.long, device=model.device)
             mask[:, :end] = 1
-        return selected_logits(
-            model,
-            batch.ids,
-            mask,
-            batch.rows,
-            batch.positions,
-            position_ids=torch.arange(start, end, device=model.device).expand(n_rows, -1),
-            past_key_values=cache.expanded(n_rows, end) if cache is not None else None,
-        )
+        with gathered_mlp(model, batch.rows, batch.positions):
+            return selected_logits(
+                model,
+                batch.ids,
+                mask,
+                batch.rows,
+                batch.positions,
+                position_ids=torch.arange(start, end, device=model.device).expand(n_rows, -1),
+                past_key_values=cache.expanded(n_rows, end) if cache is not None else None,
+            )
 
     return logits

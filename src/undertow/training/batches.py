@@ -20,6 +20,7 @@ class MicroBatch:
     """Rows that are computed at once; padding stands on the right, where no real token sees it.
 
     Attributes:
+        examples: The rows; the tensors may have more, of padding alone.
         ids: `[row, position]`, input tokens.
         lengths: `[row]`, how many of them are no padding.
         rows: `[n]`, row of each supervised token.
@@ -28,6 +29,7 @@ class MicroBatch:
         weights: `[n]`, their loss weights, float64.
     """
 
+    examples: Sequence[Example]
     ids: Tensor
     lengths: Tensor
     rows: Tensor
@@ -89,6 +91,7 @@ def pack(examples: Sequence[Example], pad_id: int, device: torch.device) -> Micr
     arrays = map(torch.from_numpy, (ids, lengths))
     lists = map(torch.tensor, (rows, positions, targets))
     return MicroBatch(
+        examples,
         *(tensor.to(device) for tensor in (*arrays, *lists)),
         weights=torch.tensor(weights, dtype=torch.float64, device=device),
     )

@@ -11,6 +11,7 @@ import torch
 from undertow.models import ChatModel
 from undertow.store.files import atomic_dir, make_folder, remove
 from undertow.training.batches import plan_steps
+from undertow.training.below import with_below
 from undertow.training.checkpoint import (
     CHECKPOINT,
     Course,
@@ -99,6 +100,7 @@ def _run(
     parameters = list(target.parameters.values())
     optimizer = make_optimizer(parameters, config)
     course = load_checkpoint(out, job, target.parameters, optimizer)
+    target = with_below(target, examples, config, chat.pad_id, chat.device)
     steps = plan_steps(len(examples), config)
     for step in range(len(course.losses), len(steps)):
         with torch.random.fork_rng():

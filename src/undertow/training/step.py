@@ -37,12 +37,12 @@ def accumulate(
     for parameter in target.parameters.values():
         parameter.grad = torch.zeros_like(parameter)
     total = divisor(examples, config)
-    loss = 0.0
+    parts: list[Tensor] = []
     for batch in micro_batches(examples, config, pad_id, device):
         part = weighted_loss(target.logits(batch), batch) / total
         part.backward()
-        loss += float(part.detach())
-    return loss, total
+        parts.append(part.detach())
+    return sum(map(float, parts)), total  # at the end, so that a GPU is not waited for before
 
 
 def weighted_loss(logits: Tensor, batch: MicroBatch) -> Tensor:

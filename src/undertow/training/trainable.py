@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -18,14 +18,44 @@ from undertow.errors import UserError
 from undertow.models import (
     ChatModel,
     decoder_layers,
+    gathered_mlp,
     layer_of,
     selected_logits,
     target_modules,
 )
 from undertow.models.adapters import restored
 from undertow.models.fused import FusedModel
+from undertow.models.lean import lean
+from undertow.models.residual import begun_above
 from undertow.training.batches import MicroBatch
 from undertow.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Below:
+    """What the layers that are not trained, below those that are, make of every row.
+
+    Attributes:
+        layer: The last of these layers.
+        rows: What it puts out, `[position, d_model]`, by the `id` of the example.
+        in_tuple: Whether the model's layers give their output in a tuple.
+    """
+
+    layer: int
+    rows: dict[int, Tensor]
+    in_tuple: bool
+
+    def flat(self, batch: MicroBatch) -> Tensor:
+        """Return the tokens of a micro-batch behind each other, `[token, d_model]`."""
+        return torch.cat([self.rows[id(example)] for example in batch.examples])
+
+    def padded(self, batch: MicroBatch) -> Tensor:
+        """Return its rows side by side, `[row, position, d_model]`; zeros are the padding."""
+        found = [self.rows[id(example)] for example in batch.examples]
+        padded = found[0].new_zeros(*batch.ids.shape, found[0].shape[1])
+        for place, hidden in zip(padded, found, strict=False):
+            place[: len(hidden)] = hidden
+        return padded
 
 
 @dataclass(frozen=True)
@@ -33,24 +63,36 @@ class Trainable:
     """A model under training.
 
     Attributes:
+        base: The model that is trained, or that wears the adapter.
         model: What is called.
         parameters: What is trained, by name; nothing else wants a gradient.
         fused: A faster road to the same logits, where there is one.
+        below: What need not be computed again, where that is kept.
     """
 
+    base: PreTrainedModel
     model: PreTrainedModel | PeftModel
     parameters: dict[str, nn.Parameter]
     fused: FusedModel | None = None
+    below: Below | None = None
 
     def logits(self, batch: MicroBatch) -> Tensor:
         """Return `[n, vocab]`, the logits that predict a micro-batch's supervised tokens.
 
         There is no attention mask: the padding stands on the right, and no token looks there.
         """
+        below = self.below
         if self.fused is not None:
-            return self.fused.logits(batch.ids, batch.lengths, batch.rows, batch.positions)
+            begun = (below.layer, below.flat(batch)) if below is not None else None
+            places = (batch.ids, batch.lengths, batch.rows, batch.positions)
+            return self.fused.logits(*places, begun=begun)
         model = cast(PreTrainedModel, self.model)
-        return selected_logits(model, batch.ids, None, batch.rows, batch.positions)
+        with ExitStack() as stack:
+            if below is not None:
+                hidden = below.padded(batch)
+                stack.enter_context(begun_above(self.base, below.layer, hidden, below.in_tuple))
+            stack.enter_context(gathered_mlp(self.base, batch.rows, batch.positions))
+            return selected_logits(model, batch.ids, None, batch.rows, batch.positions)
 
     def save(self, folder: Path) -> None:
         """Write the result: peft's own format, or `model.safetensors` with what was trained."""
@@ -91,7 +133,8 @@ def _lora(chat: ChatModel, config: TrainConfig) -> Generator[Trainable]:
         for name, module in model.named_modules():
             module.training = "lora_dropout" in name
         wanted = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        yield Trainable(model, wanted, FusedModel.of(chat.model))
+        with lean(chat.model):
+            yield Trainable(chat.model, model, wanted, FusedModel.of(chat.model))
 
 
 @contextmanager
@@ -110,7 +153,7 @@ def _full(chat: ChatModel, config: TrainConfig) -> Generator[Trainable]:
                 parameter.requires_grad_(name in wanted)
             for parameter in wanted.values():
                 parameter.data = parameter.data.clone()
-            yield Trainable(chat.model, wanted)
+            yield Trainable(chat.model, chat.model, wanted)
         finally:
             for name, parameter in wanted.items():
                 parameter.data = originals[name]

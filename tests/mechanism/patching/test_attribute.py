@@ -6,11 +6,13 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 import naive_patching as naive
+from naive_training import exact_norms
 from tiny_models import FAMILIES, tiny_chat
 from undertow.errors import UserError
 from undertow.mechanism.patching import PatchingConfig, attribute
 from undertow.mechanism.patching.segments import CLASSES, aligned, segmented
 from undertow.models import activated, prompt_messages, target_modules
+from undertow.models.fused import FusedModel
 from undertow.models.steering import Steering
 from undertow.store.row import Row
 from undertow.teachers import ControlTeacher, FinetunedTeacher, PromptedTeacher, SteeredTeacher
@@ -119,6 +121,14 @@ def test_prompted_teachers(family, direction):
     assert max(np.abs(one.integrated).max() for one in found.pairs) > 1e-3
     ends, lacking = found.alignments()["first name"]
     assert (ends, lacking) == (2, 0)
+
+
+@pytest.mark.parametrize("rule", ["left", "right"])
+def test_models_whose_layers_are_fused(rule):
+    chat = tiny_chat("qwen2")
+    exact_norms(chat.model)
+    assert FusedModel.of(chat.model) is not None
+    check(chat, OWL, CAT, NAMES, PatchingConfig(steps=3, rule=rule))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -12,7 +12,14 @@ from undertow.errors import UserError
 from undertow.generate.cache import round_up
 from undertow.mechanism.patching.config import PatchingConfig
 from undertow.mechanism.patching.pairs import Pair, find_pairs
-from undertow.mechanism.patching.patch import Runs, exact, exact_windows, integrated, one_step
+from undertow.mechanism.patching.patch import (
+    Runs,
+    exact,
+    exact_windows,
+    gradients,
+    integrated,
+    one_step,
+)
 from undertow.mechanism.patching.patched import Patched, Patchings
 from undertow.mechanism.patching.residuals import Batch, Residuals
 from undertow.mechanism.patching.segments import (
@@ -205,8 +212,9 @@ def _measured(
         classes[row, : len(one.target.ids)] = torch.from_numpy(one.target.classes)
     by_class = classes[:, None] == torch.arange(len(CLASSES))[:, None]
     masks = torch.cat([torch.ones_like(by_class[:, :1]), by_class], 1).to(runs.start.device)
-    along = integrated(model, runs, config.fractions).double().cpu().numpy()
-    at_once = one_step(model, runs).double().cpu().numpy()
+    at_runs = gradients(model, runs)
+    along = integrated(model, runs, config.fractions, at_runs).double().cpu().numpy()
+    at_once = one_step(runs, at_runs).double().cpu().numpy()
     replaced = exact(model, runs, masks).double().cpu().numpy()
     windows = exact_windows(model, runs, config.window).double().cpu().numpy()
     return [

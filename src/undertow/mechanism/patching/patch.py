@@ -48,38 +48,11 @@ class Runs:
         return found[:, 0] - found[:, 1]
 
 
-def integrated(model: Residuals, runs: Runs, fractions: Sequence[float]) -> Tensor:
-    """Return the integrated-gradients attribution of the residual stream after every layer.
-
-    One layer at a time, at all positions at once: the gradient of the lead with respect to the
-    layer's output, mean over points of the straight path from the run's own to the other's, times
-    the difference. Summed over positions it tends to what `exact` gives for the layer
-    (completeness). Source: paper, section on attribution patching, Figs. 4 and 22 to 26.
+def gradients(model: Residuals, runs: Runs) -> Tensor:
+    """Return the gradient of the lead at the runs themselves: one backward for all layers.
 
     Returns:
-        `[layer, batch, position]`, in logits.
-    """
-    return torch.stack(
-        [_integrated_at(model, runs, layer, fractions) for layer in range(model.n_layers)]
-    )
-
-
-def _integrated_at(model: Residuals, runs: Runs, layer: int, fractions: Sequence[float]) -> Tensor:
-    """Return the attribution at one layer, `[batch, position]`; all points in one batch."""
-    start, delta = runs.start[layer], runs.delta[layer]
-    points = torch.tensor(fractions, dtype=start.dtype, device=start.device)[:, None, None]
-    path = (start[:, None] + points * delta[:, None]).flatten(0, 1).requires_grad_()
-    logits = model.run_from(layer, path, runs.batch.repeated(len(fractions)))
-    (gradient,) = torch.autograd.grad(runs.lead(logits, len(fractions)).sum(), path)
-    mean = gradient.unflatten(0, (-1, len(fractions))).mean(1)
-    return (mean * delta).sum(-1)
-
-
-def one_step(model: Residuals, runs: Runs) -> Tensor:
-    """Return the attribution from the gradient at the run itself: one backward for all layers.
-
-    Returns:
-        `[layer, batch, position]`, in logits.
+        `[layer, batch, position, d_model]`.
     """
     outputs: list[Tensor] = []
 
@@ -93,8 +66,60 @@ def one_step(model: Residuals, runs: Runs) -> Tensor:
 
     changes = {layer: keep if layer else begin for layer in range(model.n_layers)}
     logits = model.run(runs.batch, changes)
-    gradients = torch.autograd.grad(runs.lead(logits).sum(), outputs)
-    return (torch.stack(gradients) * runs.delta).sum(-1)
+    return torch.stack(torch.autograd.grad(runs.lead(logits).sum(), outputs))
+
+
+def one_step(runs: Runs, at_runs: Tensor) -> Tensor:
+    """Return the attribution from the gradient at the run itself.
+
+    Args:
+        runs: The runs.
+        at_runs: Their `gradients`.
+
+    Returns:
+        `[layer, batch, position]`, in logits.
+    """
+    return (at_runs * runs.delta).sum(-1)
+
+
+def integrated(model: Residuals, runs: Runs, fractions: Sequence[float], at_runs: Tensor) -> Tensor:
+    """Return the integrated-gradients attribution of the residual stream after every layer.
+
+    One layer at a time, at all positions at once: the gradient of the lead with respect to the
+    layer's output, mean over points of the straight path from the run's own to the other's, times
+    the difference. Summed over positions it tends to what `exact` gives for the layer
+    (completeness). Source: paper, section on attribution patching, Figs. 4 and 22 to 26.
+
+    Args:
+        model: The model.
+        runs: The runs.
+        fractions: The points, as shares of the path.
+        at_runs: The `gradients` at the runs, which are the point 0 of the path.
+
+    Returns:
+        `[layer, batch, position]`, in logits.
+    """
+    others = [share for share in fractions if share]
+    found: list[Tensor] = []
+    for layer in range(model.n_layers):
+        total = at_runs[layer] * (len(fractions) - len(others))
+        if others:
+            total = total + _summed_at(model, runs, layer, others)
+        found.append((total / len(fractions) * runs.delta[layer]).sum(-1))
+    return torch.stack(found)
+
+
+def _summed_at(model: Residuals, runs: Runs, layer: int, fractions: Sequence[float]) -> Tensor:
+    """Return the sum over points of the gradient at one layer, `[batch, position, d_model]`.
+
+    All points are one batch.
+    """
+    start, delta = runs.start[layer], runs.delta[layer]
+    points = torch.tensor(fractions, dtype=start.dtype, device=start.device)[:, None, None]
+    path = (start[:, None] + points * delta[:, None]).flatten(0, 1).requires_grad_()
+    logits = model.run_from(layer, path, runs.batch.repeated(len(fractions)))
+    (gradient,) = torch.autograd.grad(runs.lead(logits, len(fractions)).sum(), path)
+    return gradient.unflatten(0, (-1, len(fractions))).sum(1)
 
 
 @torch.no_grad()
@@ -110,14 +135,18 @@ def exact(model: Residuals, runs: Runs, masks: Tensor) -> Tensor:
         `[layer, mask, batch]`, in logits: after minus before.
     """
     before = _before(model, runs)
-    n_masks = masks.shape[1]
-    found: list[Tensor] = []
+    found = before.new_zeros(model.n_layers, masks.shape[1], len(before))
     for layer in range(model.n_layers):
         start, delta = runs.start[layer], runs.delta[layer]
-        hidden = (start[:, None] + masks[..., None] * delta[:, None]).flatten(0, 1)
-        logits = model.run_from(layer, hidden, runs.batch.repeated(n_masks))
-        found.append(runs.lead(logits, n_masks).unflatten(0, (-1, n_masks)).T - before)
-    return torch.stack(found)
+        differs = (delta != 0).any(-1)
+        (tried,) = (masks & differs[:, None]).any(-1).any(0).nonzero(as_tuple=True)
+        if not len(tried):  # no difference at any of the positions: nothing is replaced
+            continue
+        hidden = (start[:, None] + masks[:, tried, :, None] * delta[:, None]).flatten(0, 1)
+        logits = model.run_from(layer, hidden, runs.batch.repeated(len(tried)))
+        leads = runs.lead(logits, len(tried)).unflatten(0, (-1, len(tried)))
+        found[layer, tried] = leads.T - before
+    return found
 
 
 @torch.no_grad()

@@ -2,23 +2,24 @@
 
 A run that begins above a layer goes through the model's own forward, so that masks, rotary angles,
 sliding windows, norms and soft caps are the model's; the layers below only pass on what is given.
+Layers of the common kind are run fused, where the model gives the same logits so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from undertow.errors import UserError
-from undertow.models import decoder_layers, selected_logits
-from undertow.models.residual import on_residuals
+from undertow.models import decoder_layers, gathered_mlp, selected_logits
+from undertow.models.fused import FusedModel
+from undertow.models.residual import begun_above, gives_tuples, on_residuals
 
 Change = Callable[[Tensor], Tensor]
 """From a layer's output `[batch, position, d_model]` to what goes on in its place."""
@@ -48,7 +49,7 @@ class Residuals:
     structure, and may return a tensor or a tuple.
 
     Args:
-        model: The model, with its adapter.
+        model: The model, with its adapter; its weights stay what they are.
 
     Raises:
         UserError: Its layers cannot be found.
@@ -111,7 +112,15 @@ class Residuals:
             UserError: There is no such layer.
         """
         self.check_layer(layer)
-        with self._begun_above(layer, hidden), self._changed(changes or {}):
+        if self._fused is not None and not changes and layer + 1 < self.n_layers:
+            return self._run_fused(self._fused, layer, hidden, batch)
+        with ExitStack() as stack:
+            begun = begun_above(self.model, layer, hidden, self._gives_tuples)
+            stack.enter_context(begun)
+            stack.enter_context(self._changed(changes or {}))
+            if layer + 1 < self.n_layers:
+                rows = torch.arange(len(batch.ids), device=batch.ids.device)
+                stack.enter_context(gathered_mlp(self.model, rows, batch.ends))
             return self._logits(batch)
 
     def run(self, batch: Batch, changes: Mapping[int, Change]) -> Tensor:
@@ -129,33 +138,18 @@ class Residuals:
             self.model, lambda layer, hidden: changes[layer](hidden), layers=changes
         )
 
-    @contextmanager
-    def _begun_above(self, layer: int, hidden: Tensor) -> Generator[None]:
-        """Within, the layers up to one compute nothing and give `hidden`."""
-        output = (hidden,) if self._gives_tuple else hidden
-        silenced = self.layers[: layer + 1]
-        try:
-            for module in silenced:
-                module.forward = lambda *_, **__: output
-            yield
-        finally:
-            for module in silenced:
-                del module.forward
+    def _run_fused(self, fused: FusedModel, layer: int, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return what `run_from` does: no padding, and of the last layer the ends alone."""
+        lengths = batch.ends + 1
+        places = torch.arange(batch.ids.shape[1], device=batch.ids.device)
+        tokens = hidden[places < lengths[:, None]]
+        rows = torch.arange(len(lengths), device=batch.ids.device)
+        return fused.logits(batch.ids, lengths, rows, batch.ends, begun=(layer, tokens))
 
     @cached_property
-    def _gives_tuple(self) -> bool:
-        """Whether the layers return their hidden states in a tuple; found by running one token."""
-        found: list[bool] = []
+    def _fused(self) -> FusedModel | None:
+        return FusedModel.of(self.model)
 
-        def look(_: nn.Module, __: Any, output: Any) -> None:
-            found.append(isinstance(output, tuple))
-
-        handle = self.layers[0].register_forward_hook(look)
-        try:
-            device = cast(Tensor, self.model.get_input_embeddings().weight).device
-            with torch.no_grad():
-                place = torch.zeros(1, dtype=torch.long, device=device)
-                self._logits(Batch(place[None], place))
-        finally:
-            handle.remove()
-        return found[0]
+    @cached_property
+    def _gives_tuples(self) -> bool:
+        return gives_tuples(self.model)

@@ -79,6 +79,7 @@ class FusedModel:
         rows: Tensor,
         positions: Tensor,
         prefix: Prefix | None = None,
+        begun: tuple[int, Tensor] | None = None,
     ) -> Tensor:
         """Return the logits at some (row, position) pairs, `[m, vocab]`.
 
@@ -88,11 +89,15 @@ class FusedModel:
             rows: `[m]`, index of the row.
             positions: `[m]`, index in `ids`.
             prefix: What stands in front of every row.
+            begun: A layer and what it puts out, `[token, d]`, rows behind each other; it and those
+                below it are not run.
         """
         start = prefix.length if prefix is not None else 0
         layout = Layout.of(ids.shape[1], lengths, rows, positions, start, self._model.dtype)
 
         def step(number: int, x: Tensor, rotation: Tensor) -> Tensor:
+            if begun is not None and number <= begun[0]:
+                return begun[1]
             layer, is_last = self._layers[number], number == len(self._layers) - 1
             shared = prefix.heads[number] if prefix is not None else None
             return layer(x, layer.qkv(x), rotation, layout, is_last, shared)
