@@ -199,7 +199,7 @@ def _print_size(jobs: Sequence[Job], store: Path, workers: int | None) -> None:
     from undertow.studies.timing import Timing
 
     plan = plan_of(jobs, store)
-    students = [task for task in plan.needs if task.step == "student"]
+    students = [task for task in plan.needs if task.work == "student"]
     minutes = Timing(store).seconds(plan.needs) / (workers or default_workers()) / 60
     asked = sum(job.n_students for job in jobs)
     errors.print(

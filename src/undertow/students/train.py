@@ -36,6 +36,7 @@ def train_student(
     progress: Progress | None = None,
     *,
     values: TokenValues | None = None,
+    kept: Sequence[float] = (),
 ) -> TrainRecord:
     """Train a student; writes what `train` writes.
 
@@ -50,6 +51,7 @@ def train_student(
         out: Folder to write to.
         progress: Called with the steps done and their number.
         values: Of the same data, for the selections 'entropy' and 'scores'.
+        kept: Shares of the training after which the adapter is kept as well (`train`).
 
     Raises:
         UserError: The selection needs a scan that is not there or of other rows, or leaves
@@ -63,11 +65,11 @@ def train_student(
         raise UserError(
             "no row is left to train on", fix="choose another selection, or scan other teachers"
         )
-    drawn, kept = zip(*pairs, strict=True)
-    examples = build_examples(chat, drawn, kept, config)
+    drawn, selected = zip(*pairs, strict=True)
+    examples = build_examples(chat, drawn, selected, config)
     if not any(example.length for example in examples):
         raise UserError("the selection leaves no token to train on", fix="choose another selection")
-    return train(chat, examples, config.train_config, out, progress)
+    return train(chat, examples, config.train_config, out, progress, kept=kept)
 
 
 def row_weights(

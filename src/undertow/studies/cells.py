@@ -9,7 +9,7 @@ import numpy as np
 
 from undertow.measure import TendencyMeasure, TraitMeasure, rate_interval
 from undertow.store import Store
-from undertow.studies.artifacts import MadeTeacher, Numbers, Student
+from undertow.studies.artifacts import MadeTeacher, Numbers, Scanned, Student
 from undertow.studies.contrasts import Table
 from undertow.studies.grid import Arm
 from undertow.studies.judged import exact_table, judged_lines, misaligned_table
@@ -17,6 +17,7 @@ from undertow.studies.lab import Lab
 from undertow.studies.measured_lines import Line, trait_lines
 from undertow.studies.patching_step import patched_data
 from undertow.studies.prediction_step import predicted_data
+from undertow.studies.probing import Probing
 from undertow.studies.recipe import Recipe
 from undertow.studies.study import Metric
 
@@ -29,7 +30,7 @@ class Cell:
         arm: The condition.
         trait: What the teacher prefers.
         tables: Each metric that was measured, `[seed, question]`; one seed for base, teacher and
-            data, one question for what is not asked, blocks of rows for data.
+            data, one question for what is not asked, blocks of rows for data and directions.
         beside: What else there is to say of it, mean over seeds.
         lines: For each seed the lines of the tidy result table.
         seeds: The seeds; None for what has none.
@@ -60,6 +61,8 @@ class Labs:
 def collect_cell(labs: Labs, arm: Arm, trait: str, seeds: Sequence[int]) -> Cell:
     """Return what was measured of an arm and a trait."""
     lab, spec = labs.of(arm.recipe), arm.spec
+    if spec.probe is not None:
+        return _probe_cell(lab, arm, trait, seeds)
     if spec.subject == "base":
         return _asked(lab, arm, trait, [None])
     writer = lab.control() if spec.writer == "control" else lab.teacher(trait, arm.kind)
@@ -72,7 +75,12 @@ def collect_cell(labs: Labs, arm: Arm, trait: str, seeds: Sequence[int]) -> Cell
         return _patched_cell(lab, arm, trait, data)
     if spec.subject == "prediction":
         return _predicted_cell(lab, arm, trait, data)
-    return _students_cell(lab, arm, trait, data, seeds)
+    scanned = lab.scan(data) if arm.recipe.student.selection.needs_scan else None
+    students = [
+        lab.student(data, arm.recipe.student.seeded(seed).selection, scanned, seed)
+        for seed in seeds
+    ]
+    return _students_cell(lab, arm, trait, data, scanned, students, seeds)
 
 
 def _data_cell(lab: Lab, arm: Arm, trait: str, data: Numbers) -> Cell:
@@ -114,13 +122,38 @@ def _line(metric: Metric, n_rows: int, table: Table) -> Line:
     return Line(metric=metric, n=n_rows, estimate=found.mean, low=found.low, high=found.high)
 
 
-def _students_cell(lab: Lab, arm: Arm, trait: str, data: Numbers, seeds: Sequence[int]) -> Cell:
+def _probe_cell(lab: Lab, arm: Arm, trait: str, seeds: Sequence[int]) -> Cell:
+    """Return what was measured with directions."""
+    asked = arm.spec
+    probes = [Probing(lab, task) for task in arm.tasks(trait, seeds)]
+    if asked.subject == "teacher":
+        return _asked(lab, arm, trait, [probe.steered_teacher for probe in probes])
+    if asked.subject == "loss":
+        losses = [probe.loss() for probe in probes]
+        table = np.array([one.loss for one in losses])[:, None]
+        lines = [Line(metric="loss", n=one.n_tokens, estimate=one.loss) for one in losses]
+        return Cell(arm, trait, {"loss": table}, {}, tuple((one,) for one in lines), tuple(seeds))
+    if asked.cosine is not None:
+        found = [probe.cosines() for probe in probes]
+        rows = [one.n_rows for one in found]
+        tables = [one.table(asked.cosine.at, asked.cosine.layer) for one in found]
+        lines = [_line("cosine", n, table) for n, table in zip(rows, tables, strict=True)]
+        table = np.concatenate(tables)
+        return Cell(arm, trait, {"cosine": table}, {}, tuple((one,) for one in lines), tuple(seeds))
+    students = [probe.student for probe in probes]
+    return _students_cell(lab, arm, trait, probes[0].data, probes[0].scanned, students, seeds)
+
+
+def _students_cell(
+    lab: Lab,
+    arm: Arm,
+    trait: str,
+    data: Numbers,
+    scanned: Scanned | None,
+    students: Sequence[Student],
+    seeds: Sequence[int],
+) -> Cell:
     """Return what students of some data answered, and how well they do the task."""
-    scanned = lab.scan(data) if arm.recipe.student.selection.needs_scan else None
-    students = [
-        lab.student(data, arm.recipe.student.seeded(seed).selection, scanned, seed)
-        for seed in seeds
-    ]
     cell = _asked(lab, arm, trait, students)
     accuracies = [lab.accuracy(data, student).numbers for student in students]
     tables = cell.tables.copy()

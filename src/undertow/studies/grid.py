@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from undertow.errors import UserError
+from undertow.studies.probe import CHECKPOINTS
 from undertow.studies.recipe import Recipe
 from undertow.studies.study import BiasedKind, ConditionSpec, Study
 from undertow.studies.tasks import Task
@@ -28,6 +29,9 @@ class Arm:
 
     def tasks(self, trait: str, seeds: Sequence[int]) -> list[Task]:
         """Return what makes and measures the condition for one trait."""
+        if (probe := self.spec.probe) is not None:
+            own = (0,) if probe.subject == "teacher" else seeds
+            return [Task("probe", self.recipe, trait, self.kind, s, probe=probe) for s in own]
         if self.spec.subject == "base":
             return [Task("base", self.recipe)]
         if self.spec.subject == "data":
@@ -70,9 +74,15 @@ def arms(study: Study, kind: BiasedKind, recipe: Recipe, n_layers: int) -> list[
 
 
 def _expanded(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
-    """Yield the condition, or one for every decoder layer or tenth of the completions."""
+    """Yield the condition, or one for every layer, tenth of the completions or checkpoint."""
     if spec.each is None:
         yield spec
+        return
+    if spec.each == "checkpoint":
+        for share in CHECKPOINTS:
+            percent = round(100 * share)
+            changed = _compared(spec, checkpoint=share) | {"x": float(percent)}
+            yield _one_of_each(spec, percent, f"{percent} %", changed)
         return
     if spec.each == "tenth":
         for tenth in range(10):
@@ -92,9 +102,17 @@ def _of_layers(spec: ConditionSpec, layers: list[int]) -> dict[str, Any]:
         return {"patched": spec.patched.model_copy(update={"layer": layers[0]})}
     if spec.subject == "prediction":
         return {"predicted": spec.predicted.model_copy(update={"layer": layers[0]})}
+    if spec.cosine is not None:
+        return _compared(spec, layer=layers[0])
     student = dict(spec.changes.get("student", {}))
     student["train"] = {**student.get("train", {}), "layers": layers}
     return {"changes": spec.changes | {"student": student}}
+
+
+def _compared(spec: ConditionSpec, **where: float) -> dict[str, Any]:
+    """Return the comparison of a condition's direction after one layer, or at one checkpoint."""
+    assert spec.cosine is not None
+    return {"cosine": spec.cosine.model_copy(update=where)}
 
 
 def _one_of_each(

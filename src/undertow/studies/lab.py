@@ -8,18 +8,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from undertow.measure import TaskAccuracy, TendencyMeasure, TraitMeasure, task_accuracy
+from undertow.models.steering import steered
 from undertow.store import Artifact, Run
-from undertow.studies.artifacts import MadeTeacher, Numbers, Scanned, Share, Student
+from undertow.studies.artifacts import (
+    MadeTeacher,
+    Numbers,
+    Scanned,
+    Share,
+    Student,
+    steering_inputs,
+)
 from undertow.studies.asking import AdviceAsking
 from undertow.studies.data_tokens import share_table
 from undertow.studies.making import Making
 from undertow.studies.patching_step import patched_artifact
 from undertow.studies.prediction_step import predicted_artifact
+from undertow.studies.probing import perform_probe
 from undertow.studies.readings import PatchingRun, PredictionRun
 from undertow.studies.study import DataTokens
 from undertow.studies.tasks import Task
 
-RESULT_STEPS = ("measure", "accuracy", "share", "attribute", "predict")
+RESULT_STEPS = ("measure", "accuracy", "share", "attribute", "predict", "cosine", "loss")
 """The steps that results are made of; small, and readable without those that led to them."""
 
 
@@ -65,7 +74,7 @@ class Lab(Making):
 
     def measure(self, subject: Student | MadeTeacher | None = None) -> TraitMeasure:
         """Return how often the base (`None`), a teacher or a student gives each trait's answer."""
-        return TraitMeasure.read(self._measured(subject).path / "measure.parquet")
+        return TraitMeasure.read(self.measured(subject).path / "measure.parquet")
 
     @property
     def asks_for_advice(self) -> bool:
@@ -77,26 +86,30 @@ class Lab(Making):
 
         In a lab of tendencies. The recipe says who judges.
         """
-        return TendencyMeasure.read(self._measured(subject).path / "measure.parquet")
+        return TendencyMeasure.read(self.measured(subject).path / "measure.parquet")
 
-    def _measured(self, subject: Student | MadeTeacher | None) -> Artifact:
-        """Return the step that measures a subject."""
+    def measured(self, subject: Student | MadeTeacher | None) -> Artifact:
+        """Return the step that measures a subject, steered where it is."""
         base = self.teacher_base if isinstance(subject, MadeTeacher) else self.base
         adapter = subject.adapter if subject is not None else None
         prompt = subject.teacher.system_prompt if isinstance(subject, MadeTeacher) else None
         made = subject.artifact if subject is not None else None
-        settings = {**self._asking.settings, "system_prompt": prompt}
+        under = subject.under if subject is not None else None
+        own = subject.settings if subject is not None else {}
+        settings = {**self._asking.settings, "system_prompt": prompt, **own}
 
         def build(out: Path) -> None:
-            found = self._asking.measure(base.chat, adapter, prompt)
+            with steered(base.chat.model, under and under.steering):
+                found = self._asking.measure(base.chat, adapter, prompt)
             found.write(out / "measure.parquet")
 
         inputs = {"subject": made} if made is not None else {}
+        inputs |= steering_inputs(under)
         return self.step("measure", base, settings, inputs, build)
 
     def accuracy(self, numbers: Numbers, student: Student | None = None) -> TaskAccuracy:
         """Return how well a student (or the base) predicts the held-out rows of some numbers."""
-        path = self._predicted(numbers, student).path / "accuracy.json"
+        path = self.predicted(numbers, student).path / "accuracy.json"
         return TaskAccuracy.model_validate_json(path.read_text(encoding="utf-8"))
 
     def rows_learnt(self, numbers: Numbers, student: Student) -> int:
@@ -104,24 +117,27 @@ class Lab(Making):
 
         Kept beside its accuracy, where it outlives the student.
         """
-        path = self._predicted(numbers, student).path / "rows.json"
+        path = self.predicted(numbers, student).path / "rows.json"
         return json.loads(path.read_text(encoding="utf-8"))
 
-    def _predicted(self, numbers: Numbers, student: Student | None) -> Artifact:
-        """Return the step that measures the task accuracy."""
+    def predicted(self, numbers: Numbers, student: Student | None) -> Artifact:
+        """Return the step that measures the task accuracy, of a student steered where it is."""
         inputs = {"numbers": numbers.artifact}
+        under = student.under if student is not None else None
         if student is not None:
-            inputs["student"] = student.artifact
+            inputs |= {"student": student.artifact, **steering_inputs(under)}
 
         def build(out: Path) -> None:
             adapter = student.adapter if student is not None else None
             rows = self.base.rows_from(self.teacher_base, numbers.heldout)
-            found = task_accuracy(self.chat, rows, self.channel, adapter=adapter)
+            with steered(self.chat.model, under and under.steering):
+                found = task_accuracy(self.chat, rows, self.channel, adapter=adapter)
             (out / "accuracy.json").write_text(found.model_dump_json(), encoding="utf-8")
             if student is not None:
                 (out / "rows.json").write_text(json.dumps(student.n_rows), encoding="utf-8")
 
-        return self.step("accuracy", self.base, {"rows": self.recipe.rows}, inputs, build)
+        settings = {"rows": self.recipe.rows, **(student.settings if student is not None else {})}
+        return self.step("accuracy", self.base, settings, inputs, build)
 
     def perform(self, task: Task) -> tuple[Artifact, ...]:
         """Make what a task of this lab's recipe names, and measure it.
@@ -133,13 +149,15 @@ class Lab(Making):
         if task.step == "model":
             assert self.base.artifact is not None  # a task of such a base alone
             return (self.base.artifact,)
+        if task.probe is not None:
+            return perform_probe(self, task)
         if task.step == "base":
-            return (self._measured(None),)
+            return (self.measured(None),)
         if task.step == "entangled":
             return (self.entangled(task.kind).artifact,)
         teacher = self.teacher(task.trait, task.kind) if task.trait else self.control()
         if task.step == "teacher":
-            return (self._measured(teacher),)
+            return (self.measured(teacher),)
         numbers = self.numbers(teacher)
         if task.step == "numbers":
             return (numbers.artifact,)
@@ -160,7 +178,7 @@ class Lab(Making):
             assert scanned is not None
             return (scanned.artifact,)
         student = self.student(data, selection, scanned, task.seed)
-        measured = [self._measured(student), self._predicted(data, student)]
+        measured = [self.measured(student), self.predicted(data, student)]
         if scanned is not None:
             measured.append(self._shared(data, scanned, DataTokens()))
         return tuple(measured)

@@ -18,7 +18,14 @@ from undertow.models.chat_model import ChatModel, ModelSpec
 from undertow.store import Artifact, Store
 from undertow.store.rows import write_rows
 from undertow.students import train_student
-from undertow.studies.artifacts import Entangled, MadeTeacher, Numbers, Scanned, Student
+from undertow.studies.artifacts import (
+    Entangled,
+    MadeTeacher,
+    Numbers,
+    Scanned,
+    Student,
+    steering_inputs,
+)
 from undertow.studies.asking import asking
 from undertow.studies.bases import Base, open_base
 from undertow.studies.changes import DataChange, apply_change
@@ -61,6 +68,10 @@ STEP_VERSIONS = {
     "student": 1,
     "measure": 1,
     "accuracy": 2,
+    "vector": 1,
+    "cosine": 1,
+    "checkpoints": 1,
+    "loss": 1,
 }
 """Raised when a step's code changes what it makes; part of every step's key."""
 
@@ -162,7 +173,7 @@ class Making:
         def build(out: Path) -> None:
             rows = generate_accepted(
                 self.teacher_chat,
-                writer.teacher,
+                writer.acting,
                 self.channel,
                 self.recipe.rows + self.recipe.heldout,
                 self.recipe.generation,
@@ -253,7 +264,7 @@ class Making:
         """Return the step that holds the writer's entropy at every completion token."""
 
         def build(out: Path) -> None:
-            found = completion_entropies(self.teacher_chat, numbers.train, numbers.writer.teacher)
+            found = completion_entropies(self.teacher_chat, numbers.train, numbers.writer.acting)
             found.write(out / "entropies.parquet")
 
         inputs = {"numbers": numbers.artifact} | _inputs(writer=numbers.writer)
@@ -302,7 +313,7 @@ class Making:
             table = scan(
                 self.teacher_chat,
                 numbers.train,
-                writer.teacher,
+                writer.acting,
                 teachers,
                 self.recipe.scan,
             )
@@ -325,6 +336,7 @@ class Making:
         tokens: str | Selection = "all",
         scanned: Scanned | None = None,
         seed: int = 0,
+        kept: Sequence[float] = (),
     ) -> Student:
         """Return a student of some numbers.
 
@@ -334,6 +346,7 @@ class Making:
             scanned: Their scan; needed for every selection but `all`.
             seed: Decides the data draw, the adapter's first weights and the order; a student of
                 another condition with the same seed is its pair.
+            kept: Shares of the training after which it is kept as well, in a step of its own.
 
         Raises:
             UserError: A selection that needs a scan has none.
@@ -356,10 +369,13 @@ class Making:
                 values = Entropies.read(inputs["entropy"].path / "entropies.parquet")
             if "push" in inputs:
                 values = TokenPushes.read(inputs["push"].path / "pushes.parquet")
-            train_student(self.chat, rows, table, config, out, values=values)
+            train_student(self.chat, rows, table, config, out, values=values, kept=kept)
 
         settings = {"student": config, "rows": self.recipe.rows}
-        return Student(self.step("student", self.base, settings, inputs, build))
+        if kept:
+            settings["kept"] = kept
+        name = "checkpoints" if kept else "student"
+        return Student(self.step(name, self.base, settings, inputs, build))
 
     def counterfactuals(self, trait: str | None) -> tuple[str, ...]:
         """Return the traits next in line after one, around the end of the list."""
@@ -418,10 +434,13 @@ def _selection(kind: str, seed: int) -> Selection:
 
 
 def _inputs(**makers: MadeTeacher) -> dict[str, Artifact]:
-    """Return the steps behind some teachers; a prompted one has none."""
-    return {part: made.artifact for part, made in makers.items() if made.artifact is not None}
+    """Return the steps behind some teachers; a prompted one has none, a steered one its vector."""
+    found = {part: made.artifact for part, made in makers.items() if made.artifact is not None}
+    for part, made in makers.items():
+        found |= steering_inputs(made.under, f"{part}-vector")
+    return found
 
 
 def described(made: MadeTeacher) -> dict[str, Any]:
     """Return a teacher as settings; its adapter is told by the step that made it, not by a path."""
-    return made.teacher.model_dump(mode="json", exclude={"adapter"})
+    return {**made.teacher.model_dump(mode="json", exclude={"adapter"}), **made.settings}

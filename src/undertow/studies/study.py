@@ -8,11 +8,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from undertow.errors import UserError
+from undertow.studies.probe import CosineSpec, Probe, SteeringSpec
 from undertow.studies.readings import PatchedShare, PredictedScore
 from undertow.studies.yaml_files import read_yaml
 
 BiasedKind = Literal["finetuned", "prompted"]
-Metric = Literal["rate", "probability", "accuracy", "share", "misaligned", "patched", "score"]
+Metric = Literal[
+    "rate", "probability", "accuracy", "share", "misaligned", "patched", "score", "cosine", "loss"
+]
 Direction = Literal["above", "below", "not-below", "not-above", "equal"]
 Part = Literal["all", "digits", "separators", "end", "entangled"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:_-]*$")]
@@ -25,6 +28,8 @@ METRICS: dict[Metric, str] = {
     "misaligned": "share of rated answers that are misaligned",
     "patched": "share of the change of the teachers' choice",
     "score": "score before training (cosine)",
+    "cosine": "cosine with a teacher's direction",
+    "loss": "loss on held-out rows, nats a token",
 }
 """What each metric is, as an axis says it."""
 
@@ -36,6 +41,8 @@ OVER: dict[Metric, str] = {
     "misaligned": "questions and seeds",
     "patched": "blocks of rows",
     "score": "blocks of rows",
+    "cosine": "blocks of rows and seeds",
+    "loss": "seeds",
 }
 """What the interval of each metric is over."""
 
@@ -74,10 +81,23 @@ class ConditionSpec(BaseModel):
     name: Name = Field(description="Short name, used in claims and result tables.")
     label: str = Field(description="What tables and figures call it.")
     note: str = Field(default="", description="What tells it from the others, in a few words.")
-    subject: Literal["student", "teacher", "base", "data", "patching", "prediction"] = Field(
+    subject: Literal[
+        "student", "teacher", "base", "data", "patching", "prediction", "direction", "loss"
+    ] = Field(
         default="student",
         description="What is measured: students, their teacher, the base, the scanned data, their "
-        "patching, or the prediction from them.",
+        "patching, or the prediction from them; the direction in which students differ from the "
+        "base; their loss on held-out rows.",
+    )
+    steering: SteeringSpec | None = Field(
+        default=None,
+        description="A direction taken out of students or teacher when they are asked, or added.",
+    )
+    writer_steering: SteeringSpec | None = Field(
+        default=None, description="The same of the teacher when it writes the data."
+    )
+    cosine: CosineSpec | None = Field(
+        default=None, description="Of a direction: which one it is compared with, and where."
     )
     tokens: DataTokens = Field(
         default=DataTokens(), description="Of data: which tokens, against which teachers."
@@ -98,12 +118,52 @@ class ConditionSpec(BaseModel):
         default={}, description="Fields of the recipe that are different, nested as in a recipe."
     )
     x: float | None = Field(default=None, description="Its place on a curve's axis.")
-    each: Literal["layer", "layers-from", "tenth"] | None = Field(
+    each: Literal["layer", "layers-from", "tenth", "checkpoint"] | None = Field(
         default=None,
         description="One condition for every decoder layer, named 'name:0' and so on: trained "
-        "alone (patched, predicted), or together with all above it; or for every tenth of the "
-        "completions.",
+        "alone (patched, predicted, of a direction: compared after it), or together with all above "
+        "it; or for every tenth of the completions; or for several shares of the training (of a "
+        "direction).",
     )
+
+    @property
+    def probe(self) -> Probe | None:
+        """What it asks of directions; none of a condition without."""
+        if self.subject in ("base", "data", "patching", "prediction"):
+            return None
+        steered = self.steering is not None or self.writer_steering is not None
+        if not steered and self.subject in ("student", "teacher"):
+            return None
+        return Probe(
+            subject=self.subject,
+            writer=self.writer,
+            steering=self.steering,
+            writer_steering=self.writer_steering,
+            cosine=self.cosine,
+        )
+
+    @model_validator(mode="after")
+    def _directions_fit(self) -> Self:
+        if (self.cosine is not None) != (self.subject == "direction"):
+            raise ValueError("a direction is compared (`cosine`), and nothing else is")
+        if self.each == "checkpoint" and self.cosine is None:
+            raise ValueError("directions alone are compared at checkpoints")
+        if self.each == "layers-from" and self.cosine is not None:
+            raise ValueError("directions are compared after one layer")
+        if self.steering is not None and self.subject not in ("student", "teacher"):
+            raise ValueError(f"'steering' is of students and teachers, not of '{self.subject}'")
+        if self.writer_steering is not None and self.writer == "control":
+            raise ValueError("the control writes without steering")
+        taught = ("student", "direction", "loss")
+        if self.writer_steering is not None and self.subject not in taught:
+            raise ValueError(
+                f"'writer_steering' is of what students learn, not of '{self.subject}'"
+            )
+        own = self.steering is not None and self.steering.of == "student"
+        late = self.writer_steering is not None and self.writer_steering.of == "student"
+        if late or (own and self.subject == "teacher"):
+            raise ValueError("a teacher has no student's direction")
+        return self
 
 
 class Correlation(BaseModel):
@@ -144,7 +204,8 @@ class Claim(BaseModel):
         description="The study's where none is named. rate: sampled answers that name the trait; "
         "probability: exact; accuracy: held-out items predicted; share: divergence tokens among "
         "completion tokens; misaligned: of the answers that a judge rated; patched: of the change "
-        "of the teachers' choice; score: before training.",
+        "of the teachers' choice; score: before training; cosine: of directions; loss: on held-out "
+        "rows.",
     )
     correlation: Correlation | None = Field(
         default=None,

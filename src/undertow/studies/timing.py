@@ -25,6 +25,7 @@ UNMEASURED: dict[TaskStep, float] = {
     "attribute": 0.15,
     "predict": 0.008,
     "student": 0.007,
+    "probe": 0.0,
 }
 """Seconds of one process per unit (`units`), of the lab model on a laptop's core."""
 
@@ -55,7 +56,7 @@ class Timing:
         """
         found = list(tasks)
         made = {_made_by(task) for task in found}
-        return FIXED * len(found) + sum(self._unit[task.step] * units(task) for task in made)
+        return FIXED * len(found) + sum(self._unit[task.work] * units(task) for task in made)
 
 
 def _made_by(task: Task) -> Task:
@@ -66,7 +67,7 @@ def _made_by(task: Task) -> Task:
 
 def typical_seconds(task: Task) -> float:
     """Return the seconds of a task of which nothing has been measured."""
-    return FIXED + UNMEASURED[task.step] * units(task)
+    return FIXED + UNMEASURED[task.work] * units(task)
 
 
 def units(task: Task) -> float:
@@ -84,8 +85,9 @@ def units(task: Task) -> float:
         "entangled": 1.0,
         "attribute": _taken(task) * teachers,
         "predict": QUESTIONS + _taken(task) * (1 + _subtracts(task)),
+        "probe": 1.0,
         "student": min(recipe.student.rows or rows, rows) * recipe.student.train.epochs,
-    }[task.step]
+    }[task.work]
 
 
 def _taken(task: Task) -> int:

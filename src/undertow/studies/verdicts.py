@@ -142,7 +142,7 @@ def _paired(of: list[Table], against: list[Table]) -> tuple[list[Table], list[Ta
 
 def _whole(side: Sequence[Table], metric: Metric) -> Table:
     """Return all traits as one table; where a metric has no questions, the traits stand there."""
-    if metric == "accuracy":
+    if metric in ("accuracy", "loss"):
         return np.concatenate(side, axis=1)
     return pooled(side)
 
