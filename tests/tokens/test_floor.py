@@ -13,7 +13,6 @@ from undertow.tokens.floor import (
     FloorReport,
     Variation,
     above,
-    attention_of,
     compared,
     measure_floor,
     written,
@@ -36,7 +35,7 @@ def test_every_way_to_score_is_the_same_but_for_rounding(family):
         coarse = family == "gemma2" or one.name == "attention by plain products"
         assert one.change[2] < (1e-4 if coarse else 1e-9), one.name
     assert report.tolerance < 2e-4
-    assert attention_of(chat) == ("eager" if family == "gemma2" else "sdpa")
+    assert chat.attention == ("eager" if family == "gemma2" else "sdpa")
 
 
 def test_a_coarser_format_is_told_and_does_not_count():

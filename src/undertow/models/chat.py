@@ -130,7 +130,7 @@ def _text_behind(chat: ChatModel, ids: Sequence[int]) -> str:
     """Return the text of the last of one or two tokens."""
 
     def text(some: Sequence[int]) -> str:
-        return str(chat.tokenizer.decode(some, clean_up_tokenization_spaces=False))
+        return str(chat.tokenizer.decode(list(some), clean_up_tokenization_spaces=False))
 
     before, whole = text(ids[:-1]), text(ids)
     # Pieces of one character do not read as such before the last of them.

@@ -77,6 +77,12 @@ class ChatModel:
         """Number of decoder layers."""
         return int(self.model.config.get_text_config().num_hidden_layers)
 
+    @property
+    def attention(self) -> str:
+        """Which implementation of attention runs, by transformers' name for it."""
+        config: Any = self.model.config.get_text_config()
+        return str(config._attn_implementation)
+
     @cached_property
     def pad_id(self) -> int:
         """A token to fill up batches with; always masked, so any valid id will do."""

@@ -96,7 +96,7 @@ class ModelFacts:
             n_parameters=sum(parameter.numel() for parameter in chat.model.parameters()),
             dtype=str(chat.model.dtype).removeprefix("torch."),
             device=str(chat.device),
-            attention=str(chat.model.config.get_text_config()._attn_implementation),
+            attention=chat.attention,
             has_system_role=chat.has_system_role,
             default_system_prompt=default_system_prompt(tokenizer),
             empty_is_none=prompt_ids(chat, prompt_messages(QUESTION, "")) == ids,
@@ -133,7 +133,7 @@ def brought_settings(chat: ChatModel) -> dict[str, Any]:
     They are those of its `generation_config.json` that are not transformers' defaults, such as
     top-k or a repetition penalty. Undertow's sampling applies none of them.
     """
-    config = chat.model.generation_config
+    config: Any = chat.model.generation_config  # may be None
     found: dict[str, Any] = config.to_diff_dict() if config is not None else {}
     return {
         name: value

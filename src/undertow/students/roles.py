@@ -55,7 +55,7 @@ def roles_of(
     """
 
     def teacher(name: str, one: Teacher) -> Role:
-        told = StudentConfig(system_prompt=one.system_prompt)
+        told = StudentConfig.model_validate({"system_prompt": one.system_prompt})
         (example,) = build_examples(chat, [row], None, told)
         return Role(name, one.label, one.system_prompt, example)
 

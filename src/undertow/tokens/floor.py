@@ -299,7 +299,7 @@ def _ways(
     }
     if fused is not None:
         ways["the model's own layers"] = lambda: job.scored(model, None, size)
-    if attention_of(chat) != "eager":
+    if chat.attention != "eager":
 
         def eager() -> Score:
             with other_attention(chat, "eager"):
@@ -309,15 +309,10 @@ def _ways(
     return ways
 
 
-def attention_of(chat: ChatModel) -> str:
-    """Return which implementation of attention a model runs."""
-    return str(chat.model.config.get_text_config()._attn_implementation)
-
-
 @contextmanager
 def other_attention(chat: ChatModel, kernel: str) -> Generator[None]:
     """Within, the model runs another implementation of attention."""
-    own = attention_of(chat)
+    own = chat.attention
     try:
         chat.model.set_attn_implementation(kernel)
         yield
