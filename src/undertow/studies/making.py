@@ -371,7 +371,7 @@ class Making:
                 values = TokenPushes.read(inputs["push"].path / "pushes.parquet")
             train_student(self.chat, rows, table, config, out, values=values, kept=kept)
 
-        settings = {"student": config, "rows": self.recipe.rows}
+        settings: dict[str, Any] = {"student": config, "rows": self.recipe.rows}
         if kept:
             settings["kept"] = kept
         name = "checkpoints" if kept else "student"
