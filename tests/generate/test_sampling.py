@@ -51,7 +51,8 @@ def test_a_cut_token_is_never_drawn(scores, draw, top_p, top_k):
     weights = token_probabilities(logits, config)[0]
     drawn = choose_tokens(logits, torch.tensor([draw], dtype=torch.float64), config)
     assert weights[drawn.item()] > 0
-    assert weights[logits[0].argmax()] > 0
+    chances = logits[0].softmax(0)  # scores that differ by less than rounding are level here
+    assert weights[chances == chances.max()].any()
 
 
 def test_greedy_looks_at_raw_logits_only():
