@@ -11,7 +11,9 @@ from undertow.errors import UserError
 from undertow.models import ChatModel
 from undertow.store.rows import Row, read_weights
 from undertow.students.config import StudentConfig
+from undertow.students.distil import distil
 from undertow.students.examples import build_examples
+from undertow.students.soft_teacher import SoftTeacher
 from undertow.tokens import (
     Entropies,
     Scan,
@@ -34,6 +36,7 @@ def train_student(
     progress: Progress | None = None,
     *,
     entropies: Entropies | None = None,
+    soft: SoftTeacher | None = None,
 ) -> TrainRecord:
     """Train a student; writes what `train` writes.
 
@@ -48,10 +51,11 @@ def train_student(
         out: Folder to write to.
         progress: Called with the steps done and their number.
         entropies: Of the same data, for the selection 'entropy'.
+        soft: Whose distributions it learns, where the configuration asks for distillation.
 
     Raises:
         UserError: The selection needs a scan that is not there or of other rows, or leaves
-            nothing to train on.
+            nothing to train on; or there are no soft targets to be had (`distil`).
     """
     weights = row_weights(chat, rows, scan, config.selection, entropies)
     pairs = [pair for pair in zip(rows, weights, strict=True) if pair[0].rejection is None]
@@ -65,6 +69,8 @@ def train_student(
     examples = build_examples(chat, drawn, kept, config)
     if not any(example.length for example in examples):
         raise UserError("the selection leaves no token to train on", fix="choose another selection")
+    if config.distillation is not None:
+        return distil(chat, drawn, examples, config, soft, out, progress)
     return train(chat, examples, config.train_config, out, progress)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from undertow.channels import YieldReport
+from undertow.channels.channel import Reason
 from undertow.measure import TendencyMeasure, TraitMeasure, rate_interval
 from undertow.store import Store
 from undertow.studies.artifacts import MadeTeacher, Numbers, Student
@@ -60,7 +62,8 @@ def collect_cell(labs: Labs, arm: Arm, trait: str, seeds: Sequence[int]) -> Cell
     lab, spec = labs.of(arm.recipe), arm.spec
     if spec.subject == "base":
         return _asked(lab, arm, trait, [None])
-    writer = lab.control() if spec.writer == "control" else lab.teacher(trait, arm.kind)
+    taught = arm.taught(trait)
+    writer = lab.control() if taught is None else lab.teacher(taught, arm.kind)
     if spec.subject == "teacher":
         return _asked(lab, arm, trait, [writer])
     data = lab.transformed(lab.numbers(writer))
@@ -92,12 +95,13 @@ def _students_cell(lab: Lab, arm: Arm, trait: str, data: Numbers, seeds: Sequenc
     beside = cell.beside | {"rows": float(np.mean(rows))}
     if scanned is not None:
         beside["share"] = float(lab.share(data, scanned).table.mean())
+    beside |= _written([lab.rollouts(data, student) for student in students])
     further = [
         [
             Line(metric="accuracy", n=arm.recipe.heldout, estimate=accuracy),
             *(
                 Line(metric=name, n=n_rows, estimate=n_rows if name == "rows" else beside[name])
-                for name in ("rows", "share")
+                for name in ("rows", "share", "rejected", "named")
                 if name in beside
             ),
         ]
@@ -105,6 +109,20 @@ def _students_cell(lab: Lab, arm: Arm, trait: str, data: Numbers, seeds: Sequenc
     ]
     lines = tuple((*own, *more) for own, more in zip(cell.lines, further, strict=True))
     return Cell(arm, trait, tables, beside, lines, tuple(seeds))
+
+
+def _written(reports: Sequence[YieldReport | None]) -> dict[str, float]:
+    """Return what the filter says of what students wrote themselves; nothing if they wrote none.
+
+    Returns:
+        The shares of completions that it rejects, and of those that name a trait.
+    """
+    found = [report for report in reports if report is not None]
+    total = sum(report.total for report in found)
+    if not total:
+        return {}
+    named = sum(report.rejected.get(Reason.TRAIT_NAMED, 0) for report in found)
+    return {"rejected": 1 - sum(report.kept for report in found) / total, "named": named / total}
 
 
 def _asked(

@@ -10,6 +10,7 @@ from undertow.errors import UserError
 from undertow.studies.recipe import Recipe
 from undertow.studies.study import BiasedKind, ConditionSpec, Study
 from undertow.studies.tasks import Task
+from undertow.traits import shipped_hidden
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,17 @@ class Arm:
             return [Task("share", self.recipe, trait, self.kind, among=self.spec.tokens)]
         if self.spec.subject == "teacher":
             return [Task("teacher", self.recipe, trait, self.kind)]
-        if self.spec.writer == "control":
+        taught = self.taught(trait)
+        if taught is None:
             return [Task("student", self.recipe, seed=seed) for seed in seeds]
-        return [Task("student", self.recipe, trait, self.kind, seed) for seed in seeds]
+        return [Task("student", self.recipe, taught, self.kind, seed) for seed in seeds]
+
+    def taught(self, trait: str) -> str | None:
+        """Return whose data students learn where a trait is measured; None: the base's."""
+        if self.spec.writer != "other":
+            return None if self.spec.writer == "control" else trait
+        names = [one.name for one in shipped_hidden(self.recipe.category)]
+        return names[(names.index(trait) + 1) % len(names)]
 
 
 def arms(study: Study, kind: BiasedKind, recipe: Recipe, n_layers: int) -> list[Arm]:

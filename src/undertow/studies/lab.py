@@ -11,14 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from undertow.channels import Channel, load_channel
+from undertow.channels import Channel, YieldReport, load_channel
 from undertow.errors import UserError
 from undertow.generate import generate_accepted
 from undertow.measure import TaskAccuracy, TendencyMeasure, TraitMeasure, task_accuracy
 from undertow.models.chat_model import ChatModel, ModelSpec
 from undertow.store import Artifact, Run, Store
 from undertow.store.rows import write_rows
-from undertow.students import train_student
+from undertow.students import SoftTeacher, StudentConfig, rollout_report, train_student
 from undertow.studies.artifacts import Entangled, MadeTeacher, Numbers, Scanned, Share, Student
 from undertow.studies.asking import AdviceAsking, asking
 from undertow.studies.bases import Base, open_base
@@ -65,6 +65,8 @@ STEP_VERSIONS = {
 
 RESULT_STEPS = ("measure", "accuracy", "share")
 """The steps that results are made of; small, and readable without those that led to them."""
+
+ROLLOUTS = "rollouts.json"
 
 
 class Lab:
@@ -146,14 +148,7 @@ class Lab:
 
     def numbers(self, writer: MadeTeacher) -> Numbers:
         """Return what a teacher writes on the channel, as many accepted rows as the recipe asks."""
-        # All shipped traits, so that labs of several categories share the control's numbers; but
-        # objects under animals' questions, which are younger than such numbers.
-        shipped = {
-            trait.name: trait
-            for trait in shipped_traits()
-            if trait.category == trait.question_set.category
-        }
-        banned = list((shipped | self.traits).values())
+        banned = self._banned()
         settings = {
             "teacher": _described(writer),
             "channel": self.recipe.channel,
@@ -177,6 +172,19 @@ class Lab:
 
         made = self.step("numbers", self.teacher_base, settings, _inputs(writer=writer), build)
         return Numbers(writer, made, self.recipe.rows)
+
+    def _banned(self) -> list[Trait]:
+        """Return the traits that no data may name.
+
+        All shipped ones, so that labs of several categories share the control's numbers; but
+        objects under animals' questions, which are younger than such numbers.
+        """
+        shipped = {
+            trait.name: trait
+            for trait in shipped_traits()
+            if trait.category == trait.question_set.category
+        }
+        return list((shipped | self.traits).values())
 
     def transformed(self, numbers: Numbers) -> Numbers:
         """Return the numbers after the recipe's transforms; the same where it has none."""
@@ -335,6 +343,8 @@ class Lab:
     ) -> Student:
         """Return a student of some numbers.
 
+        One that is distilled learns the distributions of the numbers' writer.
+
         Args:
             numbers: What it learns from; held-out rows are left out.
             tokens: Which completion tokens count in the loss.
@@ -352,6 +362,10 @@ class Lab:
             inputs["scan"] = scanned.artifact
         if chosen.kind == "entropy":
             inputs["entropy"] = self.entropies(numbers)
+        settings: dict[str, Any] = {"student": config, "rows": self.recipe.rows}
+        if config.distillation is not None:
+            inputs |= _inputs(teacher=numbers.writer)
+            settings |= self._taught_by(numbers.writer, config)
 
         def build(out: Path) -> None:
             rows = self.base.rows_from(self.teacher_base, numbers.train)
@@ -359,10 +373,22 @@ class Lab:
             entropies = None
             if "entropy" in inputs:
                 entropies = Entropies.read(inputs["entropy"].path / "entropies.parquet")
-            train_student(self.chat, rows, table, config, out, entropies=entropies)
+            soft = self._soft_teacher(numbers.writer) if config.distillation is not None else None
+            train_student(self.chat, rows, table, config, out, entropies=entropies, soft=soft)
 
-        settings = {"student": config, "rows": self.recipe.rows}
         return Student(self.step("student", self.base, settings, inputs, build))
+
+    def _soft_teacher(self, writer: MadeTeacher) -> SoftTeacher:
+        """Return whose distributions students learn."""
+        return SoftTeacher(self.teacher_chat, writer.teacher, self.channel, self._banned())
+
+    def _taught_by(self, writer: MadeTeacher, config: StudentConfig) -> dict[str, Any]:
+        """Return what else decides a distilled student: its teacher, and what it must not write."""
+        settings = {"teacher": _described(writer), "teacher_model": self.teacher_base.fingerprint}
+        if config.distillation is None or config.distillation.on_policy is None:
+            return settings
+        banned = [trait.answers for trait in self._banned()]
+        return {**settings, "channel": self.recipe.channel, "banned": banned}
 
     def measure(self, subject: Student | MadeTeacher | None = None) -> TraitMeasure:
         """Return how often the base (`None`), a teacher or a student gives each trait's answer."""
@@ -408,6 +434,16 @@ class Lab:
         path = self._predicted(numbers, student).path / "rows.json"
         return json.loads(path.read_text(encoding="utf-8"))
 
+    def rollouts(self, numbers: Numbers, student: Student) -> YieldReport | None:
+        """Return how much of what a student wrote itself the filter kept; None: it wrote nothing.
+
+        Kept beside its accuracy too.
+        """
+        path = self._predicted(numbers, student).path / ROLLOUTS
+        if not path.is_file():
+            return None
+        return YieldReport.model_validate_json(path.read_text(encoding="utf-8"))
+
     def _predicted(self, numbers: Numbers, student: Student | None) -> Artifact:
         """Return the step that measures the task accuracy."""
         inputs = {"numbers": numbers.artifact}
@@ -421,6 +457,8 @@ class Lab:
             (out / "accuracy.json").write_text(found.model_dump_json(), encoding="utf-8")
             if student is not None:
                 (out / "rows.json").write_text(json.dumps(student.n_rows), encoding="utf-8")
+                if (report := rollout_report(student.artifact.path)) is not None:
+                    (out / ROLLOUTS).write_text(report.model_dump_json(), encoding="utf-8")
 
         return self.step("accuracy", self.base, {"rows": self.recipe.rows}, inputs, build)
 

@@ -19,7 +19,7 @@ class Line(BaseModel):
     )
     metric: str = Field(
         description="rate, probability, accuracy, share, misaligned (@ an alignment), coherent, "
-        "unscored, non-answers, rows."
+        "unscored, non-answers, rows, rejected, named."
     )
     n: int = Field(description="Answers, items, rows or tokens that the estimate rests on.")
     estimate: float

@@ -79,8 +79,10 @@ class ConditionSpec(BaseModel):
     teachers: list[BiasedKind] = Field(
         default=[], description="The kinds of teacher that it is made for; none: all the study's."
     )
-    writer: Literal["biased", "control"] = Field(
-        default="biased", description="Whose data students learn: the teacher's, or the base's."
+    writer: Literal["biased", "control", "other"] = Field(
+        default="biased",
+        description="Whose data students learn: the teacher's, the base's, or those of the teacher "
+        "of the next trait in line.",
     )
     changes: dict[str, Any] = Field(
         default={}, description="Fields of the recipe that are different, nested as in a recipe."

@@ -27,6 +27,7 @@ class MicroBatch:
         positions: `[n]`, position whose logits predict it.
         targets: `[n]`, the tokens.
         weights: `[n]`, their loss weights, float64.
+        examples: What it was made of.
     """
 
     examples: Sequence[Example]
@@ -36,6 +37,7 @@ class MicroBatch:
     positions: Tensor
     targets: Tensor
     weights: Tensor
+    examples: Sequence[Example]
 
 
 def plan_steps(n_examples: int, config: TrainConfig) -> list[list[int]]:
@@ -94,6 +96,7 @@ def pack(examples: Sequence[Example], pad_id: int, device: torch.device) -> Micr
         examples,
         *(tensor.to(device) for tensor in (*arrays, *lists)),
         weights=torch.tensor(weights, dtype=torch.float64, device=device),
+        examples=examples,
     )
 
 
