@@ -1,6 +1,7 @@
 """Divergences and their gradients, against the definition taken literally in float64."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -78,7 +79,7 @@ def test_a_top_k_of_the_whole_vocabulary_is_all(direction):
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_fewer_outcomes_are_never_farther_apart(direction):
     found = [divergences(logits(0), logits(1), direction, k)[0] for k in (1, 2, 5, 9, None)]
-    assert all((few <= more + 1e-12).all() for few, more in zip(found, found[1:], strict=False))
+    assert all((few <= more + 1e-12).all() for few, more in pairwise(found))
 
 
 @pytest.mark.parametrize("top_k", [None, 1, 3])
