@@ -95,7 +95,7 @@ def _students_cell(lab: Lab, arm: Arm, trait: str, data: Numbers, seeds: Sequenc
     beside = cell.beside | {"rows": float(np.mean(rows))}
     if scanned is not None:
         beside["share"] = float(lab.share(data, scanned).table.mean())
-    beside |= _written([lab.rollouts(data, student) for student in students])
+    beside |= written([lab.rollouts(data, student) for student in students])
     further = [
         [
             Line(metric="accuracy", n=arm.recipe.heldout, estimate=accuracy),
@@ -111,7 +111,7 @@ def _students_cell(lab: Lab, arm: Arm, trait: str, data: Numbers, seeds: Sequenc
     return Cell(arm, trait, tables, beside, lines, tuple(seeds))
 
 
-def _written(reports: Sequence[YieldReport | None]) -> dict[str, float]:
+def written(reports: Sequence[YieldReport | None]) -> dict[str, float]:
     """Return what the filter says of what students wrote themselves; nothing if they wrote none.
 
     Returns:
