@@ -7,13 +7,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from naive_steering import edited, write_vectors
 from naive_training import exact_norms, random_examples
-from number_rows import number_rows
+from number_rows import hand_scan, number_rows
 from tiny_models import FAMILIES, tiny_chat
 from undertow.channels import load_channel
 from undertow.errors import UserError
 from undertow.generate import GenerationConfig, Request, generate
 from undertow.models import encode_prompt
+from undertow.models.steering import Steering
 from undertow.store.rows import read_rows
 from undertow.students import (
     Distillation,
@@ -24,8 +26,15 @@ from undertow.students import (
     rollout_report,
     train_student,
 )
+from undertow.students.distil import distil
 from undertow.students.soft_teacher import teacher_logits, with_teacher_ids
-from undertow.teachers import ControlTeacher, FinetunedTeacher, PromptedTeacher, acting_as
+from undertow.teachers import (
+    ControlTeacher,
+    FinetunedTeacher,
+    PromptedTeacher,
+    SteeredTeacher,
+    acting_as,
+)
 from undertow.tokens import Selection
 from undertow.training import SoftTargets, TrainConfig, train
 from undertow.training.divergence import divergences
@@ -129,6 +138,26 @@ def test_gradient_of_a_step_is_the_naive_one(family, direction, top_k):
     assert loss > 0.01
 
 
+@pytest.mark.parametrize("family", ["qwen2", "gemma3"])
+def test_a_steered_teacher_is_asked_on_weights_of_its_own(family, tmp_path):
+    """Its hooks act on what it computes, and not on the student."""
+    chat, rows = tiny_chat(family), number_rows(tiny_chat(family))
+    vectors = write_vectors(tmp_path / "v.safetensors", chat)
+    teacher = SteeredTeacher(trait="owl", steering=Steering(vector=vectors, layers=(1,)))
+    soft, read = soft_teacher(chat, teacher), {"chat": chat}
+    examples = with_teacher_ids(soft, rows, build_examples(chat, rows, None, StudentConfig()))
+    with torch.no_grad():
+        plain = naive_logits(chat.model, rows[0], read)
+        with edited(chat.model, teacher.steering):
+            expected = naive_logits(chat.model, rows[0], read)
+        with teacher_logits(soft, examples) as logits:
+            found = logits(examples[:1])
+            beside = naive_logits(chat.model, rows[0], read)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert torch.equal(beside, plain)
+    assert (found - plain).abs().max() > 0.1
+
+
 def test_header_tokens_are_the_teachers_too(chat):
     """Supervised or not, a token's distribution is the same."""
     rows, soft = number_rows(chat), soft_teacher(chat, PROMPTED)
@@ -182,8 +211,6 @@ def weights_of(out):
 
 def test_selected_tokens_alone_count(chat, tmp_path):
     """As with tokens: the loss is a mean over the weights that are left."""
-    from number_rows import hand_scan
-
     rows = number_rows(chat)
     table = hand_scan(chat, rows, [{0}, set(), {1, 2}, {0, 3}, set(), {2}])
     config = STUDENT.model_copy(update={"selection": Selection(kind="only")})
@@ -299,7 +326,5 @@ def test_mistakes(chat, tmp_path):
     with pytest.raises(UserError, match="vocabulary"):
         train_student(chat, rows, None, STUDENT, tmp_path, soft=soft_teacher(other, PROMPTED))
     config = on_policy().model_copy(update={"selection": Selection(kind="file", file="x")})
-    from undertow.students.distil import distil
-
     with pytest.raises(UserError, match="has not been scanned"):
         distil(chat, rows, [], config, soft_teacher(chat, PROMPTED), tmp_path, None)

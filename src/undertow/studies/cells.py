@@ -95,17 +95,22 @@ def _students_cell(lab: Lab, arm: Arm, trait: str, data: Numbers, seeds: Sequenc
     beside = cell.beside | {"rows": float(np.mean(rows))}
     if scanned is not None:
         beside["share"] = float(lab.share(data, scanned).table.mean())
-    beside |= written([lab.rollouts(data, student) for student in students])
+    reports = [lab.rollouts(data, student) for student in students]
+    beside |= written(reports)
     further = [
         [
             Line(metric="accuracy", n=arm.recipe.heldout, estimate=accuracy),
             *(
                 Line(metric=name, n=n_rows, estimate=n_rows if name == "rows" else beside[name])
-                for name in ("rows", "share", "rejected", "named")
+                for name in ("rows", "share")
                 if name in beside
             ),
+            *(
+                Line(metric=name, n=report.total if report else 0, estimate=share)
+                for name, share in written([report]).items()
+            ),
         ]
-        for accuracy, n_rows in zip(accuracies, rows, strict=True)
+        for accuracy, n_rows, report in zip(accuracies, rows, reports, strict=True)
     ]
     lines = tuple((*own, *more) for own, more in zip(cell.lines, further, strict=True))
     return Cell(arm, trait, tables, beside, lines, tuple(seeds))
