@@ -275,6 +275,8 @@ def test_a_run_that_was_stopped_goes_on_with_what_it_wrote(chat, tmp_path):
 class Names:
     """A channel that finds an owl in what begins with an odd token."""
 
+    name = "names"
+
     def __init__(self, chat):
         self.odd = {chat.tokenizer.decode([token]) for token in range(1, 300, 2)}
 

@@ -60,13 +60,14 @@ def distil(
         )
     told = with_teacher_ids(soft, rows, examples)
     writer = Rollouts(chat, rows, config, soft, out) if settings.on_policy is not None else None
+    checks = soft.filter_identity if writer is not None else ""
     live = [example for example in told if example.length]
     with teacher_logits(soft, live) as logits:
         targets = SoftTargets(
             logits=logits,
             direction=settings.direction,
             top_k=settings.top_k,
-            identity=f"{settings.model_dump_json()}{soft.identity}",
+            identity=f"{settings.model_dump_json()}{soft.identity}{checks}",
             renew=writer,
         )
         return train(chat, told, config.train_config, out, progress, targets)

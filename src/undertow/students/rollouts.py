@@ -20,6 +20,7 @@ from undertow.students.config import StudentConfig
 from undertow.students.distillation import OnPolicy
 from undertow.students.examples import build_examples
 from undertow.students.soft_teacher import SoftTeacher, with_teacher_ids
+from undertow.tokens.selections import Weights
 from undertow.training import Example
 from undertow.training.batches import plan_steps
 
@@ -61,7 +62,7 @@ class Rollouts:
     def __call__(
         self, step: int, rows: Sequence[int], save: Callable[[Path], None]
     ) -> list[Example]:
-        """Return the examples of a step; what it begins a new span, write that first."""
+        """Return the examples of a step; where it begins a span, that is written first."""
         if step == 0:
             remove(self._folder)  # of a run that was killed before its first checkpoint
         begin, end = self._span(step)
@@ -112,7 +113,7 @@ class Rollouts:
         reason = str(found.reason) if found is not None else None
         return replace(row, token_ids=ids, completion=text, rejection=reason)
 
-    def _weights(self, row: Row) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def _weights(self, row: Row) -> Weights:
         """Return the weights of a completion: all 1, or all 0 where it is dropped."""
         dropped = {
             "nothing": False,

@@ -56,6 +56,12 @@ class SoftTeacher:
         parts = [self.chat.fingerprint, told, *(file_hash(file) for file in files)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
+    @property
+    def filter_identity(self) -> str:
+        """What tells the check of what a student writes from another one."""
+        banned = [trait.answers for trait in self.traits_to_ban]
+        return f"{self.channel.name}{banned}"
+
 
 def with_teacher_ids(
     soft: SoftTeacher, rows: Sequence[Row], examples: Sequence[Example]
