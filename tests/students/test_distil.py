@@ -272,6 +272,18 @@ def test_a_run_that_was_stopped_goes_on_with_what_it_wrote(chat, tmp_path):
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
+def test_a_late_layer_alone(chat, tmp_path):
+    """What lies below it is kept for the data's rows, and cannot be for the student's own."""
+    rows, soft = number_rows(chat), soft_teacher(chat, PROMPTED)
+    train_config = TRAIN.model_copy(update={"layers": [2]})
+    for config in (STUDENT, on_policy()):
+        config = config.model_copy(update={"train": train_config})
+        out = tmp_path / str(config.distillation.on_policy is None)
+        record = train_student(chat, rows, None, config, out, soft=soft)
+        assert record.n_steps == 4
+        assert all(".layers.2." in name for name in weights_of(out))
+
+
 class Names:
     """A channel that finds an owl in what begins with an odd token."""
 

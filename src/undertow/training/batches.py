@@ -27,7 +27,6 @@ class MicroBatch:
         positions: `[n]`, position whose logits predict it.
         targets: `[n]`, the tokens.
         weights: `[n]`, their loss weights, float64.
-        examples: What it was made of.
     """
 
     examples: Sequence[Example]
@@ -37,7 +36,6 @@ class MicroBatch:
     positions: Tensor
     targets: Tensor
     weights: Tensor
-    examples: Sequence[Example]
 
 
 def plan_steps(n_examples: int, config: TrainConfig) -> list[list[int]]:
@@ -96,7 +94,6 @@ def pack(examples: Sequence[Example], pad_id: int, device: torch.device) -> Micr
         examples,
         *(tensor.to(device) for tensor in (*arrays, *lists)),
         weights=torch.tensor(weights, dtype=torch.float64, device=device),
-        examples=examples,
     )
 
 

@@ -98,9 +98,10 @@ def _run(
     parameters = list(target.parameters.values())
     optimizer = make_optimizer(parameters, config)
     course = load_checkpoint(out, job, target.parameters, optimizer)
-    target = with_below(target, examples, config, chat.pad_id, chat.device)
-    steps = plan_steps(len(examples), config)
     renew = soft.renew if soft is not None else None
+    if renew is None:  # rows that are written anew have nothing that could be kept
+        target = with_below(target, examples, config, chat.pad_id, chat.device)
+    steps = plan_steps(len(examples), config)
     for step in range(len(course.losses), len(steps)):
         if renew is None:
             rows = [examples[row] for row in steps[step]]
