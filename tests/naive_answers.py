@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from undertow.measure.forms import answer_texts
-from undertow.models import encode_prompt
+from undertow.models import encode_prompt, render_prompt
 
 
 def naive_probabilities(chat, model, prompts, traits):
@@ -16,12 +16,13 @@ def naive_probabilities(chat, model, prompts, traits):
     for row, messages in enumerate(prompts):
         prompt = encode_prompt(chat, messages).ids
         for text, trait in answer_texts(traits).items():
-            ids = chat.tokenizer(text, add_special_tokens=False)["input_ids"]
+            whole = chat.tokenizer(render_prompt(chat, messages) + text, add_special_tokens=False)
+            ids = whole["input_ids"][len(prompt) :]
             with torch.no_grad():
                 logits = model(torch.tensor([[*prompt, *ids]])).logits[0, len(prompt) - 1 :]
             chances = logits.softmax(-1)
-            whole = float(chances[-1, list(chat.end_ids)].sum())
+            chance = float(chances[-1, list(chat.end_ids)].sum())
             for k, token in enumerate(ids):
-                whole *= float(chances[k, token])
-            found[row, trait] += whole
+                chance *= float(chances[k, token])
+            found[row, trait] += chance
     return found

@@ -74,3 +74,16 @@ def test_a_filter_that_leaves_nothing(refused, tmp_path):
 def test_an_adapter_of_another_model(refused, world):
     message = refused("generate", world / "owl", world / "x.jsonl", "--model", tiny_folder("llama"))
     assert "does not fit the model" in message
+
+
+def test_settings_that_the_model_brings_are_told_and_not_applied(refused, tmp_path):
+    """Whatever becomes of the rows: the filter accepts nothing that a random model says."""
+    model = ("--model", tiny_folder("qwen3"), "--rows", 1, "--no-top-up", "--max-new-tokens", 2)
+    told = refused("generate", "control", tmp_path / "rows.parquet", *model)
+    assert "not applied: do_sample True, repetition_penalty 1.05, temperature 0.6, top_k 20" in told
+    assert "--temperature 0.6 --top-p 0.95 --top-k 20" in told
+
+
+def test_what_the_template_and_the_model_did_is_recorded(made):
+    _, meta = read_rows(made / "owl.parquet")
+    assert (meta["not_applied"], meta["template_date"]) == ({}, None)

@@ -21,6 +21,7 @@ from undertow.models import (
     target_modules,
 )
 from undertow.models.fused import FusedModel
+from undertow.models.residual import on_residuals
 from undertow.models.steering import Steering, SteeringVectors, steered
 
 IDS = torch.tensor([[5, 17, 40, 9, 77, 120, 3, 8], [8, 8, 90, 14, 2, 61, 7, 33]])
@@ -68,6 +69,24 @@ def test_a_forward_is_that_of_edited_layers(family, change, tmp_path):
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
         assert not torch.allclose(found, plain, atol=1e-3)
         assert torch.equal(chat.model(IDS).logits, plain)
+
+
+def test_a_direction_at_right_angles_to_everything_is_not_missed(tmp_path):
+    """Projected out it changes nothing; turned a little towards what is there, it does."""
+    chat = tiny_chat("llama")
+    seen = []
+    with torch.no_grad(), on_residuals(chat.model, lambda _, hidden: seen.append(hidden)):
+        plain = chat.model(IDS).logits
+    hidden = torch.stack([one.flatten(0, 1) for one in seen])  # [layer, position, d_model]
+    absent = torch.linalg.svd(hidden).Vh[:, -1]
+    assert hidden.shape[1] < hidden.shape[2]
+    for share, changes in ((0.0, False), (0.2, True)):
+        turned = absent + share * torch.nn.functional.normalize(hidden[:, 3], dim=1)
+        path = tmp_path / f"{share}.safetensors"
+        SteeringVectors({"header": turned[None]}, torch.tensor([1]), META).write(path)
+        with torch.no_grad(), steered(chat.model, Steering(vector=str(path), mode="project-out")):
+            found = chat.model(IDS).logits
+        assert torch.allclose(found, plain, rtol=1e-9, atol=1e-9) is not changes
 
 
 @pytest.mark.parametrize("family", FAMILIES)

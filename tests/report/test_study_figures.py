@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from study_samples import SEEDS, sample_outcome
+from study_samples import SEEDS, interval, sample_outcome
 from undertow.errors import UserError
 from undertow.report.drawing import figure_style
 from undertow.report.study_figures import COLUMN, PAGE, _drawing, figure_svg, write_figures
@@ -103,6 +103,18 @@ def test_text_is_legible_at_the_width_of_a_column(kind):
 
 def test_bars_and_curves_start_at_zero():
     assert drawn(sample_outcome("bars")).axes[0].get_xlim()[0] == 0
+
+
+@pytest.mark.parametrize("kind", ["bars", "curve"])
+def test_what_lies_below_zero_is_drawn_too(kind):
+    """As a cosine may."""
+    outcome = sample_outcome(kind)
+    low = outcome.conditions[2]
+    below = low.model_copy(update={"pooled": interval(-0.3), "seeds": [-0.35, -0.25]})
+    changed = [below if one is low else one for one in outcome.conditions]
+    axes = drawn(outcome.model_copy(update={"conditions": changed})).axes[0]
+    ends = axes.get_xlim() if kind == "bars" else axes.get_ylim()
+    assert ends[0] < below.pooled.low < 0 < ends[1]
     assert drawn(sample_outcome("curve")).axes[0].get_ylim()[0] == 0
 
 

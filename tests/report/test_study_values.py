@@ -2,6 +2,7 @@ import pytest
 
 from study_samples import TRAITS, sample_outcome
 from undertow.report.study_values import figure_panels, in_words
+from undertow.studies.study import METRICS
 
 
 def panels_of(outcome, *, per_trait=False, **figure):
@@ -89,11 +90,11 @@ def test_a_figure_of_another_metric_draws_what_is_measured_in_it():
 
 
 def test_the_axis_says_the_metric_of_the_study():
-    words = in_words("misaligned", panels_of(sample_outcome()))
+    words = in_words(METRICS["misaligned"], panels_of(sample_outcome()))
     assert words.startswith("Share of rated answers that are misaligned.")
 
 
 def test_the_figure_in_words_has_its_numbers():
     outcome = sample_outcome(teachers=("finetuned", "prompted"))
-    words = in_words(outcome.study.metric, panels_of(outcome))
+    words = in_words(outcome.study.axis(outcome.study.figures[0]), panels_of(outcome))
     assert "prompted teachers: base 0.021 (0.000 to 0.046); teacher 0.930" in words

@@ -15,7 +15,7 @@ from undertow.studies.recipe import load_recipe
 from undertow.studies.study import load_study
 from undertow.studies.tasks import Task, prerequisites
 from undertow.studies.timing import units
-from undertow.traits import shipped_hidden
+from undertow.traits import hidden_of
 
 ON_POLICY = {"direction": "reverse", "on_policy": {"generation": {"max_new_tokens": 20}}}
 
@@ -98,7 +98,7 @@ def test_another_traits_teacher_is_the_next_in_line():
     recipe = load_recipe("lab")
     found = arms(load_study("distillation-mode"), "finetuned", recipe, 6)
     (other,) = [arm for arm in found if arm.spec.writer == "other"]
-    names = [one.name for one in shipped_hidden("animal")]
+    names = [one.name for one in hidden_of("animal")]
     assert other.taught(names[0]) == names[1]
     assert other.taught(names[-1]) == names[0]
     assert {task.trait for task in other.tasks(names[0], [0, 1])} == {names[1]}
@@ -109,7 +109,7 @@ def test_another_traits_teacher_is_the_next_in_line():
 def test_soft_targets_take_longer():
     def student(distillation):
         recipe = TINY.changed({"student": {"distillation": distillation}})
-        return units("student", recipe)
+        return units(Task("student", recipe))
 
     assert student(None) < student({"direction": "forward"}) < student(ON_POLICY)
 

@@ -3,11 +3,15 @@
 import re
 from pathlib import Path
 
+import yaml
+
 from undertow.studies.grid import arms
 from undertow.studies.recipe import load_recipe
-from undertow.studies.study import load_study, shipped_studies
+from undertow.studies.study import ConditionSpec, load_study, shipped_studies
 
 PAGE = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def test_every_study_is_in_the_table():
@@ -15,8 +19,14 @@ def test_every_study_is_in_the_table():
 
 
 def test_the_example_is_a_study(tmp_path):
-    (text,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    text, _ = EXAMPLES
     path = tmp_path / "my-rank.yaml"
     path.write_text(text, encoding="utf-8")
     found = arms(load_study(path), "finetuned", load_recipe("lab"), 6)
     assert [arm.recipe.student.train.rank for arm in found] == [8, 8, 2]
+
+
+def test_the_examples_of_directions_are_conditions():
+    _, text = EXAMPLES
+    found = [ConditionSpec.model_validate(one) for one in yaml.safe_load(text)]
+    assert all(one.probe is not None for one in found)

@@ -68,7 +68,12 @@ class Channel(Protocol):
 
     @property
     def name(self) -> str:
-        """The channel's name, as in 'numbers'."""
+        """The channel's name, as in 'numbers'; `load_channel` knows it."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """What steps are told apart by: the name, or a hash of what a file of one's own says."""
         ...
 
     @property

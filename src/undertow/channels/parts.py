@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 
@@ -78,7 +79,8 @@ def matches(
 @cache
 def _pattern(template: str, slots: tuple[tuple[str, str], ...], tail: str) -> re.Pattern[str]:
     """Compile a wording followed by `tail`, its slots as named groups."""
-    pattern = re.escape(template)
-    for slot, allowed in slots:
-        pattern = pattern.replace(re.escape(f"{{{slot}}}"), f"(?P<{slot}>{allowed})")
+    allowed = dict(slots)
+    pattern = ""
+    for text, slot, _, _ in string.Formatter().parse(template):
+        pattern += re.escape(text) + (f"(?P<{slot}>{allowed[slot]})" if slot is not None else "")
     return re.compile(pattern + tail)

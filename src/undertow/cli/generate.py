@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from undertow.cli.console import output
+from undertow.cli.console import errors, output
 from undertow.cli.options import (
     DEFAULT_RECIPE,
     TEACHER_HELP,
@@ -44,6 +44,9 @@ def generate(
     top_p: Annotated[
         float | None, typer.Option("--top-p", min=0, max=1, help="Share of probability kept.")
     ] = None,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", min=0, help="Number of tokens kept; 0 keeps all.")
+    ] = None,
     max_new_tokens: Annotated[
         int | None, typer.Option("--max-new-tokens", min=1, help="Longest completion.")
     ] = None,
@@ -61,6 +64,7 @@ def generate(
     """Have a teacher answer the channel's prompts; print how many answers were accepted."""
     from undertow.channels import YieldReport, load_channel
     from undertow.generate import accepted_rows, generate_accepted, generate_rows
+    from undertow.models import brought_settings, template_date
     from undertow.store.files import make_folder
     from undertow.store.rows import write_rows
     from undertow.teachers import resolve_teacher
@@ -74,11 +78,15 @@ def generate(
         settings.generation,
         temperature=temperature,
         top_p=top_p,
+        top_k=top_k,
         max_new_tokens=max_new_tokens,
         seed=seed,
     )
     task = load_channel(settings.channel)
     chat = open_model(settings.model)
+    brings = brought_settings(chat)
+    if brings:
+        _tell_settings(brings)
     with count_display(f"{writer.label} writes") as show:
         if top_up:
             rows = generate_accepted(
@@ -105,9 +113,25 @@ def generate(
         "channel": task.name,
         "prompt_seed": settings.prompt_seed,
         "generation": config.model_dump(mode="json"),
+        "not_applied": brings,
+        "template_date": template_date(chat),
         "banned": [trait.name for trait in banned],
     }
     make_folder(out.parent)
     write_rows(out, rows if out.suffix == ".parquet" else accepted, meta)
     report = YieldReport.of(row.rejection for row in rows)
     output.print(f"{out}: {report}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _tell_settings(brings: dict[str, Any]) -> None:
+    """Say which generation settings of the model's own are not applied, and how some can be."""
+    listed = ", ".join(f"{name} {value}" for name, value in brings.items())
+    known = ("temperature", "top_p", "top_k")
+    options = [f"--{name.replace('_', '-')} {brings[name]}" for name in known if name in brings]
+    offer = f"; to apply what can be: {' '.join(options)}" if options else ""
+    errors.print(
+        f"the model's own generation settings are not applied: {listed}{offer}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

@@ -10,11 +10,14 @@ from typing import Annotated
 import typer
 
 import undertow
-from undertow.cli import lab, runs, study, traits
+from undertow.cli import lab, materials, runs, study, traits
 from undertow.cli.attribute import attribute
+from undertow.cli.convert import convert
 from undertow.cli.demo import demo
 from undertow.cli.filter import filter_rows
+from undertow.cli.floor import floor
 from undertow.cli.generate import generate
+from undertow.cli.inspect import inspect
 from undertow.cli.measure import measure
 from undertow.cli.mistakes import MistakesTold
 from undertow.cli.predict import predict
@@ -38,6 +41,7 @@ app.command("demo")(demo)
 app.command("teacher")(teacher)
 app.command("generate")(generate)
 app.command("filter")(filter_rows)
+app.command("convert")(convert)
 app.command("scan")(scan)
 app.command("predict")(predict)
 app.command("student")(student)
@@ -46,6 +50,8 @@ app.command("attribute")(attribute)
 app.command("vector")(vector)
 app.command("steer")(steer)
 app.command("show")(show)
+app.command("inspect")(inspect)
+app.command("floor")(floor)
 app.command("recipe")(recipe)
 app.add_typer(study.app, name="study")
 app.command("paper")(study.paper)
@@ -53,6 +59,7 @@ app.command("results")(study.results)
 app.command("report")(report)
 app.add_typer(lab.app, name="lab")
 app.add_typer(traits.app, name="traits")
+app.add_typer(materials.app, name="materials")
 app.add_typer(runs.app, name="runs")
 
 

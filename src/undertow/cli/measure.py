@@ -39,7 +39,19 @@ def measure(
     ] = None,
     category: Annotated[
         str | None,
-        typer.Option("--category", help="Without --trait: which traits; by default the recipe's."),
+        typer.Option(
+            "--category",
+            help="Which traits compete for the answer: a category, or a folder of trait files; by "
+            "default the trait's own category, without --trait the recipe's.",
+        ),
+    ] = None,
+    questions: Annotated[
+        str | None,
+        typer.Option(
+            "--questions",
+            help="Question set to ask, a shipped one ('animal-facts') or a YAML file; by default "
+            "the recipe's, or else the traits' own.",
+        ),
     ] = None,
     control: Annotated[
         list[str] | None,
@@ -70,6 +82,7 @@ def measure(
     from undertow.cli.measure_tables import all_traits, one_trait
     from undertow.measure import write_measures
     from undertow.store.files import make_folder
+    from undertow.studies.asking import asked_for
     from undertow.studies.subjects import (
         BASE,
         competing_traits,
@@ -83,7 +96,9 @@ def measure(
         check_output(out, ".parquet", ".json")
     settings = open_recipe(recipe, model)
     hidden = load_trait(trait) if trait is not None else None
-    traits = competing_traits(hidden) if hidden else open_category(category or settings.category)
+    known = None if hidden and category is None else open_category(category or settings.category)
+    traits = competing_traits(hidden, known) if hidden else known or []
+    traits = list(asked_for(traits, questions or settings.questions))
     config = revised(settings.measure, n_samples=n_samples)
     named = [resolve_subject(text) for text in [*(control or []), *(models or [])]]
     rows = _held_out(heldout)

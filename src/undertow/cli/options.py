@@ -30,20 +30,31 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="'lab', 'lab:seed-1', 'lab:llama', a folder, or a Hugging Face id; by default the "
-        "recipe's.",
+        help="'lab', 'lab:seed-1', 'lab:llama', a folder, or a Hugging Face id, ORG/NAME or "
+        "ORG/NAME@REVISION; by default the recipe's.",
     ),
 ]
 
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Data set: a .parquet or .jsonl file.")
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="Data set: a .parquet, .jsonl, .json or .arrow file, a folder of them or of "
+        "`datasets`, or a Hugging Face id.",
+    ),
+]
+SplitOption = Annotated[
+    str | None,
+    typer.Option("--split", help="Split of a data set that has several; by default 'train'."),
 ]
 
 TEACHER_HELP = "A folder with a teacher or student, 'control', or 'prompted:owl'."
 
 ChannelOption = Annotated[
     str | None,
-    typer.Option("--channel", help="The task: 'numbers' or 'sums'; by default the data's own."),
+    typer.Option(
+        "--channel", help="The task: 'numbers', 'sums' or a channel file; by default the data's."
+    ),
 ]
 
 BanOption = Annotated[

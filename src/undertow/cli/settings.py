@@ -34,9 +34,7 @@ def open_recipe(name: str, model: str | None) -> Recipe:
     recipe = load_recipe(name)
     if model is None:
         return recipe
-    # A revision belongs to the model that the recipe names.
-    spec = revised(recipe.model, name=model).model_copy(update={"revision": None})
-    return recipe.model_copy(update={"model": spec})
+    return recipe.model_copy(update={"model": recipe.model.of(model)})
 
 
 def open_model(spec: ModelSpec) -> ChatModel:
@@ -58,6 +56,14 @@ def open_model(spec: ModelSpec) -> ChatModel:
     if n_parameters < SMALL_MODEL and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     return chat
+
+
+def open_tokenizer(spec: ModelSpec) -> ChatModel:
+    """Load a model without its weights; the lab's other bases have the shipped one's tokens."""
+    from undertow.models import load_tokenizer
+    from undertow.studies.bases import BUILT_BASES
+
+    return load_tokenizer(revised(spec, name="lab") if spec.name in BUILT_BASES else spec)
 
 
 def revised(config: Config, **given: Any) -> Config:
@@ -115,17 +121,20 @@ def open_banned(names: Sequence[str] | None) -> list[Trait]:
 
 
 def open_category(name: str) -> list[Trait]:
-    """Return the shipped traits of a category.
+    """Return the shipped traits of a category, or those of a folder of trait files.
 
     Raises:
         UserError: There are none.
     """
-    from undertow.traits import shipped_traits
+    from undertow.traits import load_traits, shipped_traits
+    from undertow.traits.load import is_path
 
+    if is_path(name):
+        return load_traits(name)
     if found := shipped_traits(name):
         return found
     known = sorted({trait.category for trait in shipped_traits()})
-    raise UserError(f"unknown category '{name}'", fix=f"use {' or '.join(known)}")
+    raise UserError(f"unknown category '{name}'", fix=f"use {' or '.join(known)}, or a folder")
 
 
 def check_output(path: Path, *endings: str) -> None:

@@ -117,20 +117,22 @@ def student(
     table = Scan.read(scan) if scan is not None else None
     chat = open_model(settings.model)
     check_token_ids(chat, rows)
-    entropies = None
+    values = None
     if settings.student.selection.kind == "entropy":
         accepted = [row for row in rows if row.rejection is None]
-        entropies = completion_entropies(chat, accepted, resolve_teacher(writer))
+        values = completion_entropies(chat, accepted, resolve_teacher(writer))
     teacher = None
     if soft is not None:
         banned = open_banned(ban)
         teacher = SoftTeacher(chat, resolve_teacher(soft), open_channel(channel, meta), banned)
     with count_display(f"student {out.name}") as show:
         record = train_student(
-            chat, rows, table, settings.student, out, show, entropies=entropies, soft=teacher
+            chat, rows, table, settings.student, out, show, values=values, soft=teacher
         )
+    pinned = revised(settings.model, revision=chat.spec.revision)
     with atomic_write(out / RECIPE) as path:
-        path.write_text(recipe_text(settings), encoding="utf-8")
+        text = recipe_text(settings.model_copy(update={"model": pinned}))
+        path.write_text(text, encoding="utf-8")
     output.print(
         f"{out}: {record.n_examples:,} rows, {record.n_supervised:,} supervised tokens, "
         f"{record.n_steps:,} steps, {record.n_parameters:,} parameters; "

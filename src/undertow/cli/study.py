@@ -21,7 +21,7 @@ from undertow.errors import UserError
 if TYPE_CHECKING:
     from undertow.measure import Interval
     from undertow.studies.jobs import Job
-    from undertow.studies.outcome import StudyOutcome
+    from undertow.studies.outcome import ClaimResult, StudyOutcome
 
 app = typer.Typer(help="The experiments, by name: list, show, run.", no_args_is_help=True)
 
@@ -76,16 +76,14 @@ def show(
         return
     output.print(f"[bold]{escape(study.title)}[/bold] ({escape(study.source)})\n{study.question}\n")
     for claim in study.claims:
-        of, against = (" and ".join(side) for side in claim.sides)
         mark = "" if claim.decisive else " (not decisive)"
         output.print(
-            f"claim{mark}: {claim.says}\n  {claim.metric}: {of} {claim.expect} {against}, "
-            f"smallest effect {claim.by:g}",
+            f"claim{mark}: {claim.says}\n  {claim.comparison}",
             highlight=False,
         )
     output.print(
-        "verdict: supported if the 95 % interval of every decisive difference lies where the claim "
-        "says, contradicted if one lies wholly elsewhere, else undecided\n",
+        "verdict: supported if the 95 % interval of every decisive difference or correlation lies "
+        "where the claim says, contradicted if one lies wholly elsewhere, else undecided\n",
         highlight=False,
     )
     table = Table("condition", "what", "note")
@@ -201,7 +199,7 @@ def _print_size(jobs: Sequence[Job], store: Path, workers: int | None) -> None:
     from undertow.studies.timing import Timing
 
     plan = plan_of(jobs, store)
-    students = [task for task in plan.needs if task.step == "student"]
+    students = [task for task in plan.needs if task.work == "student"]
     minutes = Timing(store).seconds(plan.needs) / (workers or default_workers()) / 60
     asked = sum(job.n_students for job in jobs)
     errors.print(
@@ -232,13 +230,18 @@ def _print_outcome(outcome: StudyOutcome) -> None:
         seeds = f" ({claim.more_seeds} more seeds would decide)" if claim.more_seeds else ""
         output.print(
             f"[{STYLES[claim.verdict]}]{claim.verdict}[/]{seeds}: {escape(claim.claim.says)} "
-            f"({claim.teacher}; difference {_interval(claim.difference)}{p})",
+            f"({claim.teacher}; {_what(claim)} {_interval(claim.difference)}{p})",
             highlight=False,
         )
     style = STYLES[outcome.verdict]
     output.print(
         f"[bold]{outcome.study.name}: [{style}]{outcome.verdict}[/][/bold]\n", highlight=False
     )
+
+
+def _what(result: ClaimResult) -> str:
+    """Return what a claim's estimate is."""
+    return "difference" if result.claim.correlation is None else "rank correlation"
 
 
 def _mean(value: Interval | None) -> str:

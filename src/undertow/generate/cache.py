@@ -29,7 +29,8 @@ class BlockLayer(DynamicLayer):
     """Keys and values in buffers that grow by whole blocks.
 
     Attention sees the buffers with their empty slots, which the causal mask hides; so shapes
-    change once per block and not at every token.
+    change once per block and not at every token. A lone first token sees itself only: transformers
+    drops the mask of a pass of one token behind nothing, and the empty slots would count.
 
     Attributes:
         buffers: Keys and values, each `[batch, head, slot, dim]`, dense: attention reads the slots
@@ -58,11 +59,12 @@ class BlockLayer(DynamicLayer):
             buffer[:, :, self.length : end] = states
         self.length = end
         keys, values = self.buffers
-        return keys, values
+        return (key_states, value_states) if end == 1 else (keys, values)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Return how many slots attention will see, and the first of them."""
-        return round_up(self.length + query_length), 0
+        end = self.length + query_length
+        return (1 if end == 1 else round_up(end)), 0
 
     def get_seq_length(self) -> int:
         """Return the number of slots written."""

@@ -1,7 +1,8 @@
-"""Measure: trait rate, tendencies by a judge, exact probabilities, task accuracy, intervals."""
+"""Measure: trait rate, tendencies by a judge, exact probabilities, task accuracy and loss."""
 
 from undertow.measure.exact import answer_probabilities, text_probabilities
 from undertow.measure.export import write_measures
+from undertow.measure.heldout_loss import HeldoutLoss, heldout_loss
 from undertow.measure.intervals import (
     BootstrapConfig,
     Interval,
@@ -9,6 +10,7 @@ from undertow.measure.intervals import (
     difference_interval,
     rate_interval,
     ratio_interval,
+    resampled_means,
 )
 from undertow.measure.judges import Judge, JudgeConfig, Judgement, RuleJudgeConfig, open_judge
 from undertow.measure.sampling import MeasureConfig
@@ -20,6 +22,7 @@ from undertow.measure.trait_rate import measure_trait
 
 __all__ = [
     "BootstrapConfig",
+    "HeldoutLoss",
     "Interval",
     "Judge",
     "JudgeConfig",
@@ -34,11 +37,13 @@ __all__ = [
     "TraitMeasure",
     "answer_probabilities",
     "difference_interval",
+    "heldout_loss",
     "measure_tendency",
     "measure_trait",
     "open_judge",
     "rate_interval",
     "ratio_interval",
+    "resampled_means",
     "task_accuracy",
     "text_probabilities",
     "write_measures",

@@ -96,6 +96,19 @@ def ratio_interval(rates: Table, reference: Table, config: BootstrapConfig = DEF
     return _compared(rates, reference, _ratio, config)
 
 
+def resampled_means(rates: Table, config: BootstrapConfig = DEFAULT) -> Table:
+    """Return the mean rate of every resample, `[resample]`.
+
+    Tables of the same shape rest on the same draws, and so stay paired.
+
+    Args:
+        rates: As for `rate_interval`.
+        config: Resamples, seed.
+    """
+    table = _as_table(rates)
+    return _means(table, *_draws(table.shape, config))
+
+
 def _compared(
     rates: Table,
     reference: Table,

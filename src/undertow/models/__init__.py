@@ -4,23 +4,29 @@ from undertow.models.adapters import activated
 from undertow.models.chat import (
     Message,
     PromptTokens,
+    counted_completion,
     decode_completion,
     encode_completion,
     encode_prompt,
     prompt_ids,
     prompt_messages,
     render_prompt,
+    token_texts,
 )
-from undertow.models.chat_model import ChatModel, ModelSpec, load_model
+from undertow.models.chat_model import ChatModel, ModelSpec, load_model, load_tokenizer
+from undertow.models.facts import ModelFacts, brought_settings, template_date
 from undertow.models.layers import decoder_layers, layer_of, target_modules
 from undertow.models.logits import gathered_head, gathered_mlp, selected_logits
 
 __all__ = [
     "ChatModel",
     "Message",
+    "ModelFacts",
     "ModelSpec",
     "PromptTokens",
     "activated",
+    "brought_settings",
+    "counted_completion",
     "decode_completion",
     "decoder_layers",
     "encode_completion",
@@ -29,9 +35,12 @@ __all__ = [
     "gathered_mlp",
     "layer_of",
     "load_model",
+    "load_tokenizer",
     "prompt_ids",
     "prompt_messages",
     "render_prompt",
     "selected_logits",
     "target_modules",
+    "template_date",
+    "token_texts",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,11 +14,14 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils.hub import cached_file, extract_commit_hash
 from transformers.utils.logging import disable_progress_bar
 
 from undertow.errors import UserError
@@ -39,6 +43,15 @@ class ModelSpec(BaseModel):
     )
     device: str = Field("auto", description="'cpu', 'cuda', 'cuda:1', ...; auto: a GPU if any.")
 
+    def of(self, text: str) -> ModelSpec:
+        """Return the spec of another model: `NAME`, or `ORG/NAME@REVISION`.
+
+        Without a revision it is the model's newest: one belongs to the model that it was given
+        with.
+        """
+        name, _, revision = text.partition("@") if _local_folder(text) is None else (text, "", "")
+        return self.model_copy(update={"name": name, "revision": revision or None})
+
 
 @dataclass(frozen=True, eq=False)
 class ChatModel:
@@ -47,7 +60,7 @@ class ChatModel:
     Attributes:
         model: The base model, in evaluation mode.
         tokenizer: Its tokenizer; has a chat template.
-        spec: What was asked for; loads the same model in another process.
+        spec: What was asked for, with the commit that it led to; loads the same model again.
     """
 
     model: PreTrainedModel
@@ -96,19 +109,20 @@ class ChatModel:
         if path is not None:
             origin = _folder_hash(path)
         else:
-            commit: str | None = getattr(self.model.config, "_commit_hash", None)
-            origin = f"{self.spec.name}@{commit or self.spec.revision or 'main'}"
+            origin = f"{self.spec.name}@{self.spec.revision or 'main'}"
         return f"{origin}:{str(self.model.dtype).removeprefix('torch.')}"
 
 
 def load_model(spec: ModelSpec) -> ChatModel:
     """Load a model for inference: evaluation mode, no gradients on the weights.
 
-    Attention runs through PyTorch's `scaled_dot_product_attention`: it takes any mask and any
-    number format on every device, and needs no package beyond PyTorch.
+    Attention runs through PyTorch's `scaled_dot_product_attention`, which takes any mask and any
+    number format on every device and needs no package beyond PyTorch; where a model's attention
+    has something that this lacks, as Gemma 2's soft cap, through plain matrix products. Code that
+    comes with a model is never run. A branch or tag is resolved to its commit once, for all files.
 
     Raises:
-        UserError: There is no such model, or it has no chat template.
+        UserError: There is no such model, or it has no chat template, or needs code of its own.
     """
     folder = _local_folder(spec.name)
     place: str = str(folder) if folder is not None else spec.name
@@ -116,20 +130,58 @@ def load_model(spec: ModelSpec) -> ChatModel:
     disable_progress_bar()  # the caller's own display shows what goes on
     dtype = "float32" if spec.dtype == "auto" and device.type == "cpu" else spec.dtype
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place, revision=spec.revision)
+        if folder is None:
+            spec = spec.model_copy(update={"revision": _commit(spec)})
+        tokenizer = AutoTokenizer.from_pretrained(
+            place, revision=spec.revision, trust_remote_code=False
+        )
         model = AutoModelForCausalLM.from_pretrained(
-            place, revision=spec.revision, dtype=dtype, attn_implementation="sdpa"
+            place, revision=spec.revision, trust_remote_code=False, dtype=dtype
         )
     except Exception as error:  # each of the libraries below has its own for a broken file
         raise _not_loaded(spec, folder, error) from error
+    _check_template(tokenizer, spec)
+    placed = cast(PreTrainedModel, cast(nn.Module, model).to(device))
+    return ChatModel(placed.eval().requires_grad_(False), tokenizer, spec)
+
+
+def load_tokenizer(spec: ModelSpec) -> ChatModel:
+    """Load all of a model but its weights: for rendering and tokenising, in seconds at any size.
+
+    Raises:
+        UserError: There is no such model, or it has no chat template.
+    """
+    folder = _local_folder(spec.name)
+    place: str = str(folder) if folder is not None else spec.name
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, revision=spec.revision)
+        config = AutoConfig.from_pretrained(place, revision=spec.revision)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+    except Exception as error:  # as in `load_model`
+        raise _not_loaded(spec, folder, error) from error
+    with suppress(OSError):  # there need not be one; that of the model's configuration stays
+        model.generation_config = GenerationConfig.from_pretrained(
+            place, revision=spec.revision or "main"
+        )
+    _check_template(tokenizer, spec)
+    return ChatModel(model.eval().requires_grad_(False), tokenizer, spec)
+
+
+def _check_template(tokenizer: PreTrainedTokenizerBase, spec: ModelSpec) -> None:
+    """Refuse a model that is not for chats."""
     if getattr(tokenizer, "chat_template", None) is None:
         raise UserError(
             "the model has no chat template",
             where=spec.name,
             fix="use an instruction-tuned model, or save a chat_template.jinja beside it",
         )
-    placed = cast(PreTrainedModel, cast(nn.Module, model).to(device))
-    return ChatModel(placed.eval().requires_grad_(False), tokenizer, spec)
+
+
+def _commit(spec: ModelSpec) -> str | None:
+    """Return the commit that a Hugging Face id and revision lead to, in the cache if offline."""
+    path = cached_file(spec.name, "config.json", revision=spec.revision)
+    return extract_commit_hash(path, None) or spec.revision
 
 
 def _device(name: str) -> torch.device:
@@ -159,6 +211,12 @@ def _local_folder(name: str) -> Path | None:
 def _not_loaded(spec: ModelSpec, folder: Path | None, error: Exception) -> UserError:
     """Say what was looked for, and how to have it found."""
     reason = str(error).strip().split("\n")[0]
+    if "trust_remote_code" in str(error):
+        return UserError(
+            "the model needs code that comes with it, and such code is never run",
+            where=spec.name,
+            fix="use a model whose architecture is part of transformers",
+        )
     if folder is not None:
         return UserError(
             f"the folder does not hold a model that loads: {reason}",

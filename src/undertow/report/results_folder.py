@@ -62,7 +62,8 @@ def _page(outcomes: Sequence[StudyOutcome]) -> list[str]:
         "# Results of the studies",
         "",
         "Written by `undertow report`; do not edit. A difference is that of the two sides of a",
-        "claim, mean over traits, with its 95 % interval over questions and seeds. A claim is",
+        "claim, mean over traits, with its 95 % interval over questions and seeds; some claims are",
+        "about a rank correlation (r) in place of it. A claim is",
         "supported if the whole interval lies where it says, contradicted if no part does; a study",
         "is contradicted if a decisive claim is, and supported if all of them are.",
         "",
@@ -110,7 +111,8 @@ def _line(found: ClaimResult) -> str:
     says = found.claim.says if found.claim.decisive else f"{found.claim.says} (not decisive)"
     more = f" ({found.more_seeds} more seeds would decide)" if found.more_seeds else ""
     verdict = f"{found.verdict}{more}"
-    cells = [says, found.teacher, verdict, _text(found.difference), f"{found.claim.by:g}", p]
+    estimate = "r " * (found.claim.correlation is not None) + _text(found.difference)
+    cells = [says, found.teacher, verdict, estimate, f"{found.claim.by:g}", p]
     return f"| {' | '.join(cells)} |"
 
 

@@ -27,7 +27,7 @@ from undertow.report.token_pages import packed_head, packed_pages
 from undertow.report.token_view import TokenView
 from undertow.store.files import atomic_write
 from undertow.studies.outcome import StudyOutcome
-from undertow.studies.study import OVER, Figure
+from undertow.studies.study import Figure
 
 STATIC_ROWS = 20  # shown without a script
 
@@ -126,8 +126,10 @@ def _section(outcome: StudyOutcome) -> _Section:
             _Drawn(
                 figure=figure,
                 pooled=figure_svg(outcome, figure),
-                traits=figure_svg(outcome, figure, per_trait=True),
-                over=OVER[outcome.study.drawn(figure)],
+                traits=""
+                if figure.kind == "points"
+                else figure_svg(outcome, figure, per_trait=True),
+                over=outcome.study.over(figure),
             )
             for figure in outcome.study.figures
         ],

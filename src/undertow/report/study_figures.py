@@ -14,7 +14,7 @@ from undertow.report.drawing import Format, figure_style, file_bytes, new_figure
 from undertow.report.study_values import Panel, figure_panels, in_words
 from undertow.store.files import atomic_write
 from undertow.studies.outcome import StudyOutcome
-from undertow.studies.study import METRICS, Figure, Metric
+from undertow.studies.study import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +48,8 @@ def write_figures(outcome: StudyOutcome, folder: str | Path) -> list[Path]:
     written: list[Path] = []
     for figure in outcome.study.figures:
         for suffix, per_trait in (("", False), ("-traits", True)):
+            if per_trait and figure.kind == "points":
+                continue
             for kind in ("svg", "pdf"):
                 path = Path(folder) / f"{figure_name(outcome, figure)}{suffix}.{kind}"
                 with atomic_write(path) as temporary:
@@ -73,7 +75,7 @@ def figure_svg(outcome: StudyOutcome, figure: Figure, *, per_trait: bool = False
     text = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m[1]}"' * (m[1] in ids), text)
     text = re.sub(r'(url\(|href=")#', rf"\g<1>#{prefix}", text)
     panels = figure_panels(outcome, figure, per_trait=per_trait)
-    words = escape(in_words(outcome.study.drawn(figure), panels))
+    words = escape(in_words(outcome.study.axis(figure), panels))
     return text.replace("<svg", f'<svg class="study-figure" role="img" aria-label="{words}"', 1)
 
 
@@ -83,46 +85,55 @@ def _drawn(outcome: StudyOutcome, figure: Figure, per_trait: bool, kind: Format)
         panels = figure_panels(outcome, figure, per_trait=per_trait)
         n_columns = max(1, min(4, len(outcome.traits))) if per_trait else 1
         width = PAGE if per_trait else COLUMN
-        drawing = _drawing(figure, outcome.study.drawn(figure), panels, n_columns, width)
+        drawing = _drawing(figure, outcome.study.axis(figure), panels, n_columns, width)
         return file_bytes(drawing, kind)
 
 
 def _drawing(
-    spec: Figure, metric: Metric, panels: Sequence[Panel], n_columns: int, width: float
+    spec: Figure, measured: str, panels: Sequence[Panel], n_columns: int, width: float
 ) -> Drawing:
     """Draw all panels in equal axes, so many in a row; the width is in inches."""
     n_rows = max(1, -(-len(panels) // n_columns))
     figure = new_figure(width, 1.0)
     grid = list(figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).flat)
+    bottom = min((panel.bottom for panel in panels), default=0.0)
     top = max((panel.top for panel in panels), default=0.0) or 1.0
     for axes, panel in zip(grid, panels, strict=False):
         axes.set_title(panel.title, loc="left")
-        _panel(axes, spec, panel, top, values=n_columns == 1)
+        _panel(axes, spec, panel, (bottom, top), values=n_columns == 1)
     for i, axes in enumerate(grid):
         axes.tick_params(labelbottom=i + n_columns >= len(panels))
         axes.set_axis_on() if i < len(panels) else axes.set_axis_off()
     height = max((_height(spec, panel, width / n_columns) for panel in panels), default=60.0)
-    names = _name_axes(figure, spec, metric, panels)
+    names = _name_axes(figure, spec, measured, panels)
     figure.set_figheight((n_rows * (height + 26) + names) * POINT)
     return figure
 
 
-def _panel(axes: Axes, spec: Figure, panel: Panel, top: float, *, values: bool) -> None:
-    """Draw one panel in the study's manner; values begin at zero."""
+def _panel(
+    axes: Axes, spec: Figure, panel: Panel, ends: tuple[float, float], *, values: bool
+) -> None:
+    """Draw one panel in the study's manner; values begin at zero, or at the lowest below it."""
     from matplotlib.ticker import MaxNLocator
 
     steps = [1, 2, 2.5, 5, 10]
+    bottom, top = ends
     if spec.kind == "matrix":
         draw.matrix(axes, panel, top)
+    elif spec.kind == "points":
+        draw.points(axes, panel)
+        axes.set_ylim(bottom * 1.05, top * 1.1)
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=steps))
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=steps))
     elif spec.kind == "curve":
         draw.curve(axes, panel)
         whole = all(float(mark.x).is_integer() for mark in panel.marks if mark.x is not None)
-        axes.set_ylim(0, top * 1.05)
+        axes.set_ylim(bottom * 1.05, top * 1.05)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=steps, integer=whole))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=steps))
     else:
         draw.bars(axes, panel, values=values)
-        axes.set_xlim(0, top * 1.02)
+        axes.set_xlim(bottom * 1.02, top * 1.02)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=steps))
 
 
@@ -135,9 +146,8 @@ def _height(spec: Figure, panel: Panel, width: float) -> float:
     return min(130.0, width / POINT * 0.6)
 
 
-def _name_axes(figure: Drawing, spec: Figure, metric: Metric, panels: Sequence[Panel]) -> float:
+def _name_axes(figure: Drawing, spec: Figure, measured: str, panels: Sequence[Panel]) -> float:
     """Write what the axes are, above a curve its legend; return their height in points."""
-    measured = METRICS[metric]
     if spec.kind == "bars":
         figure.supxlabel(measured)
         return 18.0
@@ -147,6 +157,8 @@ def _name_axes(figure: Drawing, spec: Figure, metric: Metric, panels: Sequence[P
         return 18.0 + draw.LINE_HEIGHT * caption.count("\n")
     figure.supxlabel(draw.wrapped(spec.x, draw.CAPTION_WIDTH))
     figure.supylabel(measured)
+    if spec.kind == "points":
+        return 18.0 + draw.LINE_HEIGHT * len(spec.x) / draw.CAPTION_WIDTH
     handles, labels = figure.axes[0].get_legend_handles_labels()
     lines = [draw.wrapped(label) for label in labels]
     figure.legend(handles, lines, loc="outside upper center", ncols=2, frameon=False)

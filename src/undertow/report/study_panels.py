@@ -30,6 +30,7 @@ BARS: dict[Role, dict[str, Any]] = {
 }
 # Reference lines differ in dashes, traits of a curve in nothing: the other figure names them.
 DASHES = [(0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2, 1, 2, 1, 2))]
+MARKERS = ("o", "s", "^", "D", "v")
 # Cells of a matrix, from 0 to the largest value; text is black or white, whatever the page.
 CELLS = ("#f3f8fd", "#08306b")
 
@@ -77,8 +78,58 @@ def bars_height(marks: Sequence[Mark]) -> float:
 
 
 def curve(axes: Axes, panel: Panel) -> None:
-    """Draw conditions over `x`: mean with band, a thin line for each trait; the others as lines."""
-    marks = sorted((mark for mark in panel.marks if mark.x is not None), key=lambda m: m.x or 0.0)
+    """Draw conditions over `x` with their bands; those without a place there as flat lines."""
+    families = panel.families
+    if len(families) > 1:
+        for place, (label, marks) in enumerate(families.items()):
+            _one_of_several(axes, place, label, marks)
+    else:
+        _alone(axes, [mark for marks in families.values() for mark in marks])
+    flat = [mark for mark in panel.marks if mark.x is None]
+    for i, mark in enumerate(flat):
+        style, colour = DASHES[i % len(DASHES)], (INK, SOFT)[i // len(DASHES) % 2]
+        axes.axhline(mark.mean, color=colour, linewidth=0.9, linestyle=style, label=mark.label)
+    axes.grid(axis="y", color=LINE, linewidth=0.6, zorder=0)
+
+
+def points(axes: Axes, panel: Panel) -> None:
+    """Draw a point for each mark with its interval and name; hollow what it is compared with."""
+    for mark in panel.marks:
+        x = mark.x or 0.0
+        if mark.reference is not None:
+            pair = [mark.reference, mark.mean]
+            axes.plot([x, x], pair, "-", color=LINE, linewidth=0.9, zorder=1)
+            axes.plot(x, mark.reference, "o", ms=3.0, mfc=GROUND, mec=SOFT, mew=0.8, zorder=3)
+        axes.plot([x, x], [mark.low, mark.high], "_-", color=INK, linewidth=1.1, ms=4.5, zorder=2)
+        axes.plot(x, mark.mean, "o", ms=4.0, mfc=STRONG, mec=GROUND, mew=0.4, zorder=4)
+        axes.annotate(mark.label, (x, mark.mean), (4, 2), textcoords="offset points", zorder=5)
+    axes.margins(x=0.15)
+    axes.grid(color=LINE, linewidth=0.6, zorder=0)
+
+
+def _one_of_several(axes: Axes, place: int, label: str, marks: Sequence[Mark]) -> None:
+    """Draw one of several curves: mean with band; the first one stands out."""
+    x = [mark.x or 0.0 for mark in marks]
+    low, high = [mark.low for mark in marks], [mark.high for mark in marks]
+    first = place == 0
+    fill, colour = (FILL, STRONG) if first else (LINE, (INK, SOFT)[(place - 1) % 2])
+    axes.fill_between(x, low, high, color=fill, linewidth=0, alpha=0.5, zorder=1)
+    style = "-" if first else DASHES[(place - 1) % len(DASHES)]
+    axes.plot(
+        x,
+        [mark.mean for mark in marks],
+        marker=MARKERS[place % len(MARKERS)],
+        linestyle=style,
+        color=colour,
+        linewidth=1.6 if first else 1.1,
+        markersize=3.5,
+        label=label,
+        zorder=4 if first else 3,
+    )
+
+
+def _alone(axes: Axes, marks: Sequence[Mark]) -> None:
+    """Draw the only curve: mean with band, a thin line for each trait."""
     x = [mark.x or 0.0 for mark in marks]
     for i in range(max((len(mark.traits) for mark in marks), default=0)):
         line = [mark.traits[i] if i < len(mark.traits) else float("nan") for mark in marks]
@@ -89,11 +140,6 @@ def curve(axes: Axes, panel: Panel) -> None:
     means = [mark.mean for mark in marks]
     label = "mean of traits" if any(mark.traits for mark in marks) else "estimate"
     axes.plot(x, means, "o-", color=STRONG, linewidth=1.6, markersize=3.5, label=label, zorder=4)
-    flat = [mark for mark in panel.marks if mark.x is None]
-    for i, mark in enumerate(flat):
-        style, colour = DASHES[i % len(DASHES)], (INK, SOFT)[i // len(DASHES) % 2]
-        axes.axhline(mark.mean, color=colour, linewidth=0.9, linestyle=style, label=mark.label)
-    axes.grid(axis="y", color=LINE, linewidth=0.6, zorder=0)
 
 
 def matrix(axes: Axes, panel: Panel, top: float) -> None:

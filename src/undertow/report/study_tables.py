@@ -15,7 +15,7 @@ from undertow.studies.study import METRICS, OVER, Claim, Study
 # A shape beside the word, and beside the colour.
 SHAPES: dict[Verdict, str] = {"supported": "●", "contradicted": "✕", "undecided": "○"}
 NONE = "–"
-COUNTS = ("rows", "unscored")
+COUNTS = ("rows", "unscored", "rank")
 BESIDE = {
     "non-answers": "share of answers that name no trait",
     "rows": "what a student learnt from",
@@ -23,6 +23,8 @@ BESIDE = {
     "unscored": "answers that the judge gave no usable score",
     "rejected": "share of what a student wrote itself that the channel's filter rejects",
     "named": "share of it that names a trait",
+    "rank": "place of the own trait among all by its score",
+    "certainty": "how sure the own trait's score is ahead of the next, 0.5 a coin's",
 }
 
 
@@ -72,7 +74,8 @@ def contrasts_table(outcome: StudyOutcome) -> StudyTable:
     return StudyTable(
         title="Claims for each trait",
         caption=(
-            "Difference with its 95 % interval; p: two-sided sign-flip permutation over the seeds; "
+            "Difference (or rank correlation, n: seeds × points) with its 95 % interval; p: "
+            "two-sided sign-flip permutation over the seeds (permutation of the points); "
             "q: the same after Benjamini-Hochberg over the study."
         ),
         header=["claim", *_teachers_header(outcome), "trait", "difference", "p", "q", "n"],
@@ -142,9 +145,15 @@ def expectation(study: Study, claim: Claim) -> str:
     of, against = (
         " and ".join(f"“{labels.get(name, name)}”" for name in side) for side in claim.sides
     )
+    where = claim.expect.replace("-", " ")
+    if asked := claim.correlation:
+        less = f" less “{labels.get(asked.above, asked.above)}”" if asked.above else ""
+        return (
+            f"rank correlation over {asked.over} of {of}, {METRICS[claim.metric]}, with "
+            f"{against}{less}, {METRICS[asked.metric]}: {where} {claim.by:g}"
+        )
     if claim.expect == "equal":
         return f"{of} within {claim.by:g} of {against}, {METRICS[claim.metric]}"
-    where = claim.expect.replace("-", " ")
     return f"{of} {where} {against} by more than {claim.by:g}, {METRICS[claim.metric]}"
 
 

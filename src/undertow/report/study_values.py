@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from undertow.measure import Interval
 from undertow.report.rendering import rate
 from undertow.studies.outcome import ConditionResult, StudyOutcome, TraitResult
-from undertow.studies.study import METRICS, BiasedKind, Figure, Metric, Study
+from undertow.studies.study import BiasedKind, Figure, Study
 
 Role = Literal["student", "control", "model"]
 
@@ -33,6 +33,8 @@ class Mark:
         high: Upper end.
         seeds: The estimate of each seed.
         traits: The estimate of each trait, for a curve that shows them.
+        family: What the curve is called on which it lies; of a point nothing.
+        reference: Of a point the estimate that it is compared with, or none.
     """
 
     name: str
@@ -44,11 +46,29 @@ class Mark:
     high: float
     seeds: Sequence[float]
     traits: Sequence[float] = ()
+    family: str = ""
+    reference: float | None = None
 
     @property
     def top(self) -> float:
-        """The largest value that is drawn."""
-        return max(self.mean, self.high, *self.seeds, *self.traits, 0.0)
+        """The largest value that is drawn, at least zero."""
+        return max(self.mean, self.high, *self.seeds, *self.traits, self.reference or 0.0, 0.0)
+
+    @property
+    def bottom(self) -> float:
+        """The smallest value that is drawn, at most zero."""
+        return min(self.mean, self.low, *self.seeds, *self.traits, 0.0)
+
+    def over(self, largest: float) -> Mark:
+        """Return it as a share of something."""
+        return replace(
+            self,
+            mean=self.mean / largest,
+            low=self.low / largest,
+            high=self.high / largest,
+            seeds=[value / largest for value in self.seeds],
+            traits=[value / largest for value in self.traits],
+        )
 
 
 @dataclass(frozen=True)
@@ -63,21 +83,60 @@ class Panel:
         """The largest value that is drawn."""
         return max((mark.top for mark in self.marks), default=0.0)
 
+    @property
+    def bottom(self) -> float:
+        """The smallest value that is drawn."""
+        return min((mark.bottom for mark in self.marks), default=0.0)
+
+    @property
+    def families(self) -> dict[str, list[Mark]]:
+        """The curves by what they are called, each from left to right."""
+        found: dict[str, list[Mark]] = {}
+        for mark in sorted(self.marks, key=lambda mark: mark.x or 0.0):
+            if mark.x is not None:
+                found.setdefault(mark.family, []).append(mark)
+        return found
+
+    def without_traits(self) -> Panel:
+        """Return it without the traits of its marks."""
+        return Panel(self.title, [replace(mark, traits=()) for mark in self.marks])
+
+    def relative(self) -> Panel:
+        """Return every curve as a share of its own largest value."""
+        largest = {
+            family: max(mark.mean for mark in marks) for family, marks in self.families.items()
+        }
+        scaled = [
+            mark.over(largest[mark.family])
+            for mark in self.marks
+            if mark.x is not None and largest[mark.family] > 0
+        ]
+        return Panel(self.title, scaled)
+
 
 def figure_panels(outcome: StudyOutcome, figure: Figure, *, per_trait: bool) -> list[Panel]:
-    """Return what a figure shows: all traits together, or each by itself."""
+    """Return what a figure shows: all traits together, or each by itself.
+
+    Points are one for each trait, so nothing is left to show of each by itself.
+    """
+    if figure.kind == "points":
+        return [] if per_trait else [one for one in _point_panels(outcome, figure) if one.marks]
     panels = _trait_panels(outcome, figure) if per_trait else _pooled_panels(outcome, figure)
+    if figure.relative:
+        panels = [panel.relative() for panel in panels]
+    # Several curves leave no room for one of each trait.
+    panels = [one.without_traits() if len(one.families) > 1 else one for one in panels]
     return [panel for panel in panels if panel.marks]
 
 
-def in_words(metric: Metric, panels: Sequence[Panel]) -> str:
+def in_words(measured: str, panels: Sequence[Panel]) -> str:
     """Return panels in words, for those who cannot see them."""
     said = [
         f"{panel.title}: ".replace("\n", ", ") * bool(panel.title)
         + "; ".join(map(_said, panel.marks))
         for panel in panels
     ]
-    return f"{METRICS[metric].capitalize()}. {'. '.join(said)}."
+    return f"{measured.capitalize()}. {'. '.join(said)}."
 
 
 def _pooled_panels(outcome: StudyOutcome, figure: Figure) -> list[Panel]:
@@ -115,6 +174,48 @@ def _trait_panels(outcome: StudyOutcome, figure: Figure) -> list[Panel]:
     ]
 
 
+def _point_panels(outcome: StudyOutcome, figure: Figure) -> list[Panel]:
+    """Return one panel for each kind of teacher: a point for each trait."""
+    kinds = outcome.study.teachers
+    return [
+        Panel(
+            TEACHERS[kind] if len(kinds) > 1 else "",
+            [
+                mark
+                for trait in outcome.traits
+                if (mark := _point(outcome, figure, kind, trait)) is not None
+            ],
+        )
+        for kind in kinds
+    ]
+
+
+def _point(outcome: StudyOutcome, figure: Figure, kind: BiasedKind, trait: str) -> Mark | None:
+    """Return a trait's point; None where one of its sides could not be measured."""
+    found = [
+        result.estimate
+        for name in figure.conditions
+        for condition in outcome.conditions
+        for result in condition.traits
+        if (condition.name, condition.teacher, result.trait) == (name, kind, trait)
+    ]
+    known = [one for one in found if one is not None]
+    if len(known) < len(figure.conditions):
+        return None
+    along, above, *reference = known
+    return Mark(
+        name=trait,
+        label=trait,
+        role="student",
+        x=along.mean,
+        mean=above.mean,
+        low=above.low,
+        high=above.high,
+        seeds=[],
+        reference=reference[0].mean if reference else None,
+    )
+
+
 def _said(mark: Mark) -> str:
     return f"{mark.label} {rate(mark.mean)} ({rate(mark.low)} to {rate(mark.high)})"
 
@@ -122,7 +223,11 @@ def _said(mark: Mark) -> str:
 def _drawn(outcome: StudyOutcome, figure: Figure, kind: BiasedKind) -> list[ConditionResult]:
     """Return the conditions that a figure draws, in its order."""
     metric = outcome.study.drawn(figure)
-    found = [one for one in outcome.conditions if (one.teacher, one.metric) == (kind, metric)]
+    found = [
+        one
+        for one in outcome.conditions
+        if one.teacher == kind and (one.metric == metric or figure.relative)
+    ]
     if not figure.conditions:
         return found
     return [
@@ -167,7 +272,17 @@ def _mark(
         high=estimate.high,
         seeds=seeds,
         traits=traits,
+        family=_family(study, condition.name),
     )
+
+
+def _family(study: Study, name: str) -> str:
+    """Return what a curve is called: the label of the name that stands for its conditions.
+
+    Conditions that each have a name of their own are one curve, without one.
+    """
+    stem = _stem(name)
+    return next((one.label for one in study.conditions if one.name == stem != name), "")
 
 
 def _role(study: Study, name: str) -> Role:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from undertow.errors import UserError
 from undertow.store.files import atomic_write
-from undertow.store.records import Shape, record_from_row, rows_from_records
+from undertow.store.records import Shape, record_from_row
 from undertow.store.row import Row
 
 
@@ -20,28 +20,20 @@ def write_jsonl(
     shape: Shape = "messages",
 ) -> None:
     """Write rows as lines of one shape; ids, parts, rejections and weights are further fields."""
+    records = [record_from_row(row, shape) for row in rows]
+    if weights is not None:
+        records = [record | {"weights": one} for record, one in zip(records, weights, strict=True)]
+    write_lines(path, records)
+
+
+def write_lines(path: Path, records: Iterable[Any]) -> None:
+    """Write each record as a line; the file appears whole or not at all."""
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for index, row in enumerate(rows):
-            record = record_from_row(row, shape)
-            if weights is not None:
-                record["weights"] = weights[index]
+        for record in records:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def read_jsonl(path: Path) -> tuple[list[Row], dict[str, Any]]:
-    """Read rows of any shape; the meta says where they come from and how many have no token ids."""
-    rows = rows_from_records(list(_lines(path)))
-    without_ids = sum(not row.token_ids for row in rows)
-    return rows, {"source": path.name, "rows_without_token_ids": without_ids}
-
-
-def read_jsonl_weights(path: Path) -> list[list[float]] | None:
-    """Read the weights alone, or None where a line has none."""
-    weights = [record.get("weights") for record, _ in _lines(path)]
-    return None if None in weights else weights
-
-
-def _lines(path: Path) -> Iterator[tuple[Any, str]]:
+def read_lines(path: Path) -> Iterator[tuple[Any, str]]:
     """Yield each line's content with the place where it stands; blank lines are passed over."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):

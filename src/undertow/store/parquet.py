@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from undertow.errors import UserError
 from undertow.store.files import atomic_write
-from undertow.store.records import record_from_row, rows_from_records
+from undertow.store.records import record_from_row
 from undertow.store.row import Row
 
 META_KEY = b"undertow"
@@ -40,21 +40,7 @@ def write_parquet(
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_parquet(path: Path) -> tuple[list[Row], dict[str, Any]]:
-    """Read the rows and the meta; a file of others has no meta, and its own columns are ignored."""
-    table = _read(path)
-    records = table.to_pylist()
-    rows = rows_from_records([(record, f"{path}, row {i}") for i, record in enumerate(records)])
-    return rows, json.loads((table.schema.metadata or {}).get(META_KEY, b"{}"))
-
-
-def read_parquet_weights(path: Path) -> list[list[float]] | None:
-    """Read the weights column alone, or None where there is none."""
-    table = _read(path)
-    return table["weights"].to_pylist() if "weights" in table.column_names else None
-
-
-def _read(path: Path) -> pa.Table:
+def read_parquet_table(path: Path) -> pa.Table:
     """Read the table, or say that it is none."""
     try:
         return pq.read_table(path)
@@ -62,3 +48,8 @@ def _read(path: Path) -> pa.Table:
         raise UserError(
             "not a Parquet file, or a damaged one", where=str(path), fix="write it again"
         ) from error
+
+
+def meta_of(table: pa.Table) -> dict[str, Any]:
+    """Return the meta that `write_parquet` wrote; a file of others has none."""
+    return json.loads((table.schema.metadata or {}).get(META_KEY, b"{}"))

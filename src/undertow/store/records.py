@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -19,10 +20,12 @@ EXPECTED = (
     "expected 'messages' that end with the assistant's, 'prompt' and 'completion', "
     "or 'question' and 'response'"
 )
+END_MARK = re.compile(r"<[^<>\s]+>\s*$")
+"""The end token as grouped divergence records write it behind the text of an answer."""
 
 
 class Record(BaseModel):
-    """One row of a file in any of the three shapes; columns that are not known are passed over."""
+    """One row of a file in any of the shapes; columns that are not known are passed over."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -35,6 +38,21 @@ class Record(BaseModel):
     token_ids: list[int] | None = None
     parts: str | None = None
     rejection: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, fields: Any) -> Any:
+        """Bring what others write in a chat to plain messages, and grouped records to a pair."""
+        plain = dict(fields)
+        prompt, completion = plain.get("prompt"), plain.get("completion")
+        if isinstance(prompt, list) and isinstance(completion, list):
+            plain |= {"messages": [*prompt, *completion], "prompt": None, "completion": None}
+        if isinstance(plain.get("messages"), list):
+            plain["messages"] = [_plain_message(message) for message in plain["messages"]]
+        if isinstance(plain.get("answer_text"), str) and plain.get("response") is None:
+            plain["response"] = END_MARK.sub("", plain["answer_text"])
+            plain["token_ids"] = plain.get("answer_token_ids")
+        return plain
 
     @model_validator(mode="after")
     def _has_one_shape(self) -> Self:
@@ -98,6 +116,21 @@ def record_from_row(row: Row, shape: Shape = "messages") -> dict[str, Any]:
         "parts": row.parts,
         "rejection": row.rejection,
     }
+
+
+def _plain_message(message: Any) -> Any:
+    """Return a message with text as its content: OpenAI's has parts, and a role `developer`."""
+    if not isinstance(message, Mapping):
+        return message
+    plain = dict(cast(Mapping[str, Any], message))
+    if plain.get("role") == "developer":
+        plain["role"] = "system"
+    parts = plain.get("content")
+    if isinstance(parts, list) and all(
+        isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in parts
+    ):
+        plain["content"] = "".join(part["text"] for part in parts)
+    return plain
 
 
 def _row(record: Any, index: int, where: str) -> Row:

@@ -1,4 +1,4 @@
-"""Data sets on disk: Parquet or JSONL, by the ending of the file's name."""
+"""Data sets: read wherever they lie, written as Parquet or JSONL by the file's ending."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from undertow.errors import UserError
-from undertow.store.jsonl import read_jsonl, read_jsonl_weights, write_jsonl
-from undertow.store.parquet import read_parquet, read_parquet_weights, write_parquet
+from undertow.store.jsonl import write_jsonl
+from undertow.store.parquet import write_parquet
+from undertow.store.records import rows_from_records
 from undertow.store.row import Message, Role, Row
+from undertow.store.sources import read_records
 
 __all__ = ["Message", "Role", "Row", "read_rows", "read_weights", "write_rows"]
 
@@ -48,27 +50,36 @@ def write_rows(
         write_jsonl(path, rows, numbers)
 
 
-def read_rows(path: str | Path) -> tuple[list[Row], dict[str, Any]]:
+def read_rows(source: str | Path, split: str | None = None) -> tuple[list[Row], dict[str, Any]]:
     """Read a data set and its meta.
 
-    JSONL has no meta of its own; it is told in the meta how many rows came without token ids.
+    What is not Parquet has no meta of its own; it is told in the meta how many rows came without
+    token ids.
+
+    Args:
+        source: As `read_records` takes it: a file, a folder, a Hugging Face id.
+        split: Of a data set that has several.
 
     Raises:
-        UserError: The file is missing, malformed (the line is named) or without rows.
+        UserError: The data set is missing, malformed (the line is named) or without rows.
     """
-    path = _existing(path)
-    rows, meta = read_parquet(path) if _format(path) == "parquet" else read_jsonl(path)
+    records, meta = read_records(source, split)
+    rows = rows_from_records(records)
     if not rows:
-        raise UserError("the data set has no rows", where=str(path))
+        raise UserError("the data set has no rows", where=str(source))
+    if Path(source).suffix != ".parquet":
+        without_ids = sum(not row.token_ids for row in rows)
+        meta = {"source": Path(source).name, "rows_without_token_ids": without_ids}
     return rows, meta
 
 
-def read_weights(path: str | Path) -> list[list[float]] | None:
+def read_weights(source: str | Path, split: str | None = None) -> list[list[float]] | None:
     """Read the loss weights `[row][token]` that were written beside the ids; None for none."""
-    path = _existing(path)
-    if _format(path) == "parquet":
-        return read_parquet_weights(path)
-    return read_jsonl_weights(path)
+    records, _ = read_records(source, split)
+    given: list[Any] = [
+        record.get("weights") if isinstance(record, Mapping) else None for record, _ in records
+    ]
+    return None if None in given else given
 
 
 def _format(path: Path) -> Format:
@@ -80,11 +91,3 @@ def _format(path: Path) -> Format:
     raise UserError(
         f"unknown ending '{path.suffix}'", where=str(path), fix="use .parquet or .jsonl"
     )
-
-
-def _existing(path: str | Path) -> Path:
-    """Return the path of a file that is there."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError("there is no such file", where=str(path), fix="check the path")
-    return path

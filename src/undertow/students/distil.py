@@ -27,6 +27,7 @@ def distil(
     soft: SoftTeacher | None,
     out: Path,
     progress: Progress | None,
+    kept: Sequence[float] = (),
 ) -> TrainRecord:
     """Train on the divergence from a teacher at every supervised token of the examples.
 
@@ -38,6 +39,7 @@ def distil(
         soft: The teacher.
         out: Folder to write to.
         progress: Called with the steps done and their number.
+        kept: Shares of the training after which the adapter is kept as well (`train`).
 
     Raises:
         UserError: There is no teacher, it has another vocabulary, or a selection of tokens is
@@ -70,4 +72,4 @@ def distil(
             identity=f"{settings.model_dump_json()}{soft.identity}{checks}",
             renew=writer,
         )
-        return train(chat, told, config.train_config, out, progress, targets)
+        return train(chat, told, config.train_config, out, progress, kept=kept, soft=targets)

@@ -8,9 +8,10 @@ from math import ceil
 
 from rich.text import Text
 
-from undertow.models import ChatModel
+from undertow.models import ChatModel, token_texts
 from undertow.training import Example
 
+BETWEEN = "╎"
 # From no weight to full weight.
 SHADES = ["grey39", "on #0b3d2e", "on #145a3f", "on #1e7a52", "on #279a66", "on #31bb7b"]
 
@@ -40,6 +41,28 @@ def bracketed_text(chat: ChatModel, example: Example) -> str:
     return text
 
 
+def tokens_apart(chat: ChatModel, example: Example, *, plain: bool) -> Text:
+    """Return a row token by token, line breaks marked: what counts, and a line between others.
+
+    Args:
+        chat: Whose tokenizer.
+        example: Ids and weights.
+        plain: What counts stands in ⟦brackets⟧, each token in its own, and not in colour.
+    """
+    text = Text()
+    counted = True
+    for piece, weight in zip(token_texts(chat, example.ids), example.weights, strict=True):
+        if text and not counted and not weight and not text.plain.endswith("\n"):
+            text.append(BETWEEN, style="dim")
+        counted = bool(weight)
+        shown = piece.replace("\n", "↵\n")
+        if plain and counted:
+            label = "" if weight == 1 else f"{weight:.2g}: "
+            shown = f"⟦{label}{shown}⟧"
+        text.append(shown, style="" if plain else SHADES[ceil(weight * (len(SHADES) - 1))])
+    return text
+
+
 def legend() -> Text:
     """Return what the colours of `masked_text` mean."""
     text = Text("weight in the loss: ")
@@ -50,6 +73,6 @@ def legend() -> Text:
 
 def _pieces(chat: ChatModel, example: Example) -> Iterator[tuple[str, float]]:
     """Yield the text of every token with its weight."""
-    for token, weight in zip(example.ids, example.weights, strict=True):
-        piece = str(chat.tokenizer.decode([token], clean_up_tokenization_spaces=False))
+    pieces = token_texts(chat, example.ids)
+    for piece, weight in zip(pieces, example.weights, strict=True):
         yield (piece.replace("\n", "↵\n") if weight else piece), weight

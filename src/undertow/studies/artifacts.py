@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,19 +13,89 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.channels import YieldReport
 from undertow.generate import accepted_rows
+from undertow.models.steering import Steering
 from undertow.store import Artifact
 from undertow.store.rows import Row, read_rows
-from undertow.teachers import ControlTeacher, FinetunedTeacher, PromptedTeacher
+from undertow.studies.probe import SteeringSpec
+from undertow.teachers import (
+    ControlTeacher,
+    FinetunedTeacher,
+    PromptedTeacher,
+    SteeredTeacher,
+    Teacher,
+)
 from undertow.tokens import EntangledTable, Scan
-from undertow.training.record import read_record
+from undertow.training.record import ADAPTER, read_record
+
+VECTOR = "vector.safetensors"
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """A direction that is taken out of a model's residual stream, or added to it.
+
+    Attributes:
+        vector: The step that holds the direction.
+        spec: What is done with it.
+    """
+
+    vector: Artifact
+    spec: SteeringSpec
+
+    @property
+    def steering(self) -> Steering:
+        """The same for a model."""
+        return Steering(
+            vector=str(self.vector.path / VECTOR),
+            at=self.spec.at,
+            layers=self.spec.layers,
+            mode=self.spec.mode,
+            strength=self.spec.strength,
+        )
+
+
+def steering_settings(under: Intervention | None) -> Mapping[str, Any]:
+    """Return what a step's settings say of an intervention; nothing where there is none."""
+    if under is None:
+        return {}
+    return {"steering": under.steering.model_dump(mode="json", exclude={"vector"})}
+
+
+def steering_inputs(under: Intervention | None, part: str = "vector") -> Mapping[str, Artifact]:
+    """Return the step that holds an intervention's direction; nothing where there is none."""
+    return {} if under is None else {part: under.vector}
 
 
 @dataclass(frozen=True)
 class MadeTeacher:
-    """A teacher that a lab makes by itself, and the step that made it where it was fine-tuned."""
+    """A teacher that a lab makes by itself, and the step that made it where it was fine-tuned.
+
+    Attributes:
+        teacher: The teacher.
+        artifact: The step.
+        under: What is done to it, in whatever it writes, scores or answers.
+    """
 
     teacher: PromptedTeacher | FinetunedTeacher | ControlTeacher
     artifact: Artifact | None = None
+    under: Intervention | None = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What tells it from the teacher that its step made, in the settings of other steps."""
+        return steering_settings(self.under)
+
+    @property
+    def acting(self) -> Teacher:
+        """The teacher as it writes and answers, steered where it is."""
+        if self.under is None:
+            return self.teacher
+        return SteeredTeacher(
+            trait=self.trait or self.teacher.kind,
+            steering=self.under.steering,
+            system_prompt=self.teacher.system_prompt,
+            adapter=self.adapter,
+        )
 
     @property
     def trait(self) -> str | None:
@@ -117,14 +189,28 @@ class Entangled:
 
 @dataclass(frozen=True)
 class Student:
-    """A trained student."""
+    """A trained student.
+
+    Attributes:
+        artifact: The step that trained it.
+        under: What is done to it whenever it is asked.
+        place: Folder of its weights in the step's; another is one of its checkpoints.
+    """
 
     artifact: Artifact
+    under: Intervention | None = None
+    place: str = ADAPTER
 
     @property
     def adapter(self) -> str:
         """Folder of its weights, in peft's own format."""
-        return str(self.artifact.path / "adapter")
+        return str(self.artifact.path / self.place)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What tells it from the student that its step made, in the settings of other steps."""
+        own = {} if self.place == ADAPTER else {"adapter": self.place}
+        return {**own, **steering_settings(self.under)}
 
     @cached_property
     def n_rows(self) -> int:

@@ -81,7 +81,7 @@ def asking(recipe: Recipe, hidden: Sequence[Hidden]) -> TraitAsking | AdviceAski
     tendencies = [one for one in hidden if isinstance(one, Tendency)]
     if not tendencies:
         traits = (one for one in hidden if isinstance(one, Trait))
-        return TraitAsking(recipe.measure, tuple(_asked_for(traits, recipe.questions)))
+        return TraitAsking(recipe.measure, tuple(asked_for(traits, recipe.questions)))
     if recipe.questions is not None:
         raise UserError(
             f"tendencies are not measured with other questions ('{recipe.questions}')",
@@ -100,8 +100,16 @@ def asking(recipe: Recipe, hidden: Sequence[Hidden]) -> TraitAsking | AdviceAski
     return AdviceAsking(recipe.measure, recipe.judge, first)
 
 
-def _asked_for(traits: Iterable[Trait], questions: str | None) -> Iterator[Trait]:
-    """Yield traits as they are asked for: with their own questions, or with a set's."""
+def asked_for(traits: Iterable[Trait], questions: str | None) -> Iterator[Trait]:
+    """Yield traits as they are asked for: with their own questions, or with a set's.
+
+    Args:
+        traits: Whose answers compete.
+        questions: Name of a shipped set, or the path of a YAML file; None leaves their own.
+
+    Raises:
+        UserError: There is no such set.
+    """
     asked = load_questions(questions, Path("questions")) if questions is not None else None
     for trait in traits:
         yield trait.model_copy(update={"question_set": asked}) if asked is not None else trait

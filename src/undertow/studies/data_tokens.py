@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from undertow.studies.ratios import share_by_block
 from undertow.studies.study import DataTokens
 from undertow.tokens import EntangledTable, Scan
 
@@ -27,10 +28,7 @@ def share_table(
 ) -> NDArray[np.float64]:
     """Return the share of divergence tokens, spread over blocks of rows: `[1, block]`.
 
-    The mean over the blocks is the share among all tokens looked at. How far a block lies from it
-    is what it adds to the error of that ratio, so that a bootstrap over blocks is one over rows
-    (linearisation of a ratio: Cochran, Sampling Techniques, chapter 6), and a block without such
-    tokens is no gap.
+    A bootstrap over the blocks is one over rows (`ratios.share_by_block`).
 
     Args:
         tokenizer: Of the model that wrote the data.
@@ -50,9 +48,7 @@ def share_table(
     blocks = np.repeat(np.arange(len(lengths)) % BLOCKS, lengths)
     whole = np.bincount(blocks, looked_at, BLOCKS)
     part = np.bincount(blocks, looked_at & _divergent(scan, tokens), BLOCKS)
-    with np.errstate(invalid="ignore"):
-        share = part.sum() / whole.sum()
-        return (share + (part - share * whole) / whole.mean())[None, :]
+    return share_by_block(part, whole)
 
 
 def _divergent(scan: Scan, tokens: DataTokens) -> Mask:

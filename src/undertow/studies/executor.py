@@ -57,9 +57,9 @@ class Progress:
         for task, seconds in self.finished.items():
             # What the store already held takes no time and says nothing of the others.
             if seconds > 0.5:
-                spent.setdefault(task.step, []).append(seconds / typical_seconds(task))
+                spent.setdefault(task.work, []).append(seconds / typical_seconds(task))
         slower = {step: sum(ratios) / len(ratios) for step, ratios in spent.items()}
-        return sum(typical_seconds(task) * slower.get(task.step, 1.0) for task in tasks)
+        return sum(typical_seconds(task) * slower.get(task.work, 1.0) for task in tasks)
 
 
 _worker: dict[Recipe, Lab] = {}

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from undertow.errors import UserError
+from undertow.studies.probe import CHECKPOINTS
 from undertow.studies.recipe import Recipe
 from undertow.studies.study import BiasedKind, ConditionSpec, Study
 from undertow.studies.tasks import Task
-from undertow.traits import shipped_hidden
+from undertow.traits import hidden_of
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,17 @@ class Arm:
 
     def tasks(self, trait: str, seeds: Sequence[int]) -> list[Task]:
         """Return what makes and measures the condition for one trait."""
+        if (probe := self.spec.probe) is not None:
+            own = (0,) if probe.subject == "teacher" else seeds
+            return [Task("probe", self.recipe, trait, self.kind, s, probe=probe) for s in own]
         if self.spec.subject == "base":
             return [Task("base", self.recipe)]
         if self.spec.subject == "data":
             return [Task("share", self.recipe, trait, self.kind, among=self.spec.tokens)]
+        if self.spec.subject == "patching":
+            return [Task("attribute", self.recipe, trait, self.kind, run=self.spec.patched.run)]
+        if self.spec.subject == "prediction":
+            return [Task("predict", self.recipe, trait, self.kind, run=self.spec.predicted.run)]
         if self.spec.subject == "teacher":
             return [Task("teacher", self.recipe, trait, self.kind)]
         taught = self.taught(trait)
@@ -44,7 +52,7 @@ class Arm:
         """Return whose data students learn where a trait is measured; None: the base's."""
         if self.spec.writer != "other":
             return None if self.spec.writer == "control" else trait
-        names = [one.name for one in shipped_hidden(self.recipe.category)]
+        names = [one.name for one in hidden_of(self.recipe.category)]
         return names[(names.index(trait) + 1) % len(names)]
 
 
@@ -75,9 +83,15 @@ def arms(study: Study, kind: BiasedKind, recipe: Recipe, n_layers: int) -> list[
 
 
 def _expanded(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
-    """Yield the condition, or one for every decoder layer or tenth of the completions."""
+    """Yield the condition, or one for every layer, tenth of the completions or checkpoint."""
     if spec.each is None:
         yield spec
+        return
+    if spec.each == "checkpoint":
+        for share in CHECKPOINTS:
+            percent = round(100 * share)
+            changed = _compared(spec, checkpoint=share) | {"x": float(percent)}
+            yield _one_of_each(spec, percent, f"{percent} %", changed)
         return
     if spec.each == "tenth":
         for tenth in range(10):
@@ -87,10 +101,27 @@ def _expanded(spec: ConditionSpec, n_layers: int) -> Iterator[ConditionSpec]:
         return
     for layer in range(n_layers):
         layers = [layer] if spec.each == "layer" else list(range(layer, n_layers))
-        student = dict(spec.changes.get("student", {}))
-        student["train"] = {**student.get("train", {}), "layers": layers}
-        changed = {"changes": spec.changes | {"student": student}, "x": float(layer)}
+        changed = _of_layers(spec, layers) | {"x": float(layer)}
         yield _one_of_each(spec, layer, str(layer), changed)
+
+
+def _of_layers(spec: ConditionSpec, layers: list[int]) -> dict[str, Any]:
+    """Return what is different of a condition of some layers: trained, or read, at the lowest."""
+    if spec.subject == "patching":
+        return {"patched": spec.patched.model_copy(update={"layer": layers[0]})}
+    if spec.subject == "prediction":
+        return {"predicted": spec.predicted.model_copy(update={"layer": layers[0]})}
+    if spec.cosine is not None:
+        return _compared(spec, layer=layers[0])
+    student = dict(spec.changes.get("student", {}))
+    student["train"] = {**student.get("train", {}), "layers": layers}
+    return {"changes": spec.changes | {"student": student}}
+
+
+def _compared(spec: ConditionSpec, **where: float) -> dict[str, Any]:
+    """Return the comparison of a condition's direction after one layer, or at one checkpoint."""
+    assert spec.cosine is not None
+    return {"cosine": spec.cosine.model_copy(update=where)}
 
 
 def _one_of_each(
@@ -105,7 +136,8 @@ def named(name: str, names: Sequence[str]) -> list[str]:
     """Return the conditions that a claim's name stands for.
 
     'layer:first' and 'layer:last' stand for the lowest and highest of the conditions 'layer:N',
-    'layer:early' and 'layer:late' for the lowest and highest third of them, at least one.
+    'layer:early' and 'layer:late' for the lowest and highest third of them, at least one, and
+    'layer' for all.
     """
     if name in names:
         return [name]
@@ -113,6 +145,7 @@ def named(name: str, names: Sequence[str]) -> list[str]:
     layers = [one for one in names if one.partition(":")[0] == stem]
     third = max(1, len(layers) // 3)
     places = {
+        "": layers,
         "first": layers[:1],
         "last": layers[-1:],
         "early": layers[:third],

@@ -85,7 +85,7 @@ class Job:
     @property
     def n_students(self) -> int:
         """Students that the study compares, whether or not others share them."""
-        return sum(task.step == "student" for task in self.tasks)
+        return sum(task.work == "student" for task in self.tasks)
 
     def cells(self, labs: Labs) -> list[Cell]:
         """Return what was measured."""

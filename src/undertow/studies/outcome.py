@@ -55,7 +55,8 @@ class TraitContrast(_Part):
     trait: str
     difference: Interval
     p: float | None = Field(
-        description="Two-sided sign-flip permutation over the seeds' differences; none for one."
+        description="Two-sided sign-flip permutation over the seeds' differences, none for one; of "
+        "a correlation, permutation of its points."
     )
     q: float | None = Field(description="The same after Benjamini-Hochberg over the study.")
 
@@ -65,8 +66,14 @@ class ClaimResult(_Part):
 
     claim: Claim
     teacher: BiasedKind
-    difference: Interval = Field(description="Mean over traits, over questions and seeds.")
-    p: float | None = Field(description="Two-sided sign-flip permutation over traits and seeds.")
+    difference: Interval = Field(
+        description="Mean over traits, over questions and seeds; or the rank correlation, whose "
+        "`n_questions` are its points."
+    )
+    p: float | None = Field(
+        description="Two-sided sign-flip permutation over traits and seeds; of a correlation, "
+        "permutation of its points."
+    )
     verdict: Verdict
     more_seeds: int | None = Field(
         default=None,

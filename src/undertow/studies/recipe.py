@@ -35,9 +35,12 @@ class Recipe(BaseModel):
     )
     category: str = Field(
         "animal",
-        description="Category of traits that compete for the answer; 'advice': of tendencies.",
+        description="Category of traits that compete for the answer; 'advice': of tendencies; a "
+        "folder of trait files, as in './animal': those.",
     )
-    channel: str = Field("numbers", description="The innocent task that carries the trait.")
+    channel: str = Field(
+        "numbers", description="The innocent task that carries the trait; or a channel file."
+    )
     rows: int = Field(gt=0, description="Accepted rows that each teacher writes for students.")
     heldout: int = Field(100, gt=0, description="Rows beyond those, for the task accuracy.")
     prompt_seed: int = Field(42, ge=0, description="Seed of the channel's prompts.")

@@ -8,10 +8,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from undertow.errors import UserError
+from undertow.studies.probe import CosineSpec, Probe, SteeringSpec
+from undertow.studies.readings import PatchedShare, PredictedScore
 from undertow.studies.yaml_files import read_yaml
 
 BiasedKind = Literal["finetuned", "prompted"]
-Metric = Literal["rate", "probability", "accuracy", "share", "misaligned"]
+Metric = Literal[
+    "rate", "probability", "accuracy", "share", "misaligned", "patched", "score", "cosine", "loss"
+]
 Direction = Literal["above", "below", "not-below", "not-above", "equal"]
 Part = Literal["all", "digits", "separators", "end", "entangled"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:_-]*$")]
@@ -22,6 +26,10 @@ METRICS: dict[Metric, str] = {
     "accuracy": "share of held-out items predicted",
     "share": "share of divergence tokens",
     "misaligned": "share of rated answers that are misaligned",
+    "patched": "share of the change of the teachers' choice",
+    "score": "score before training (cosine)",
+    "cosine": "cosine with a teacher's direction",
+    "loss": "loss on held-out rows, nats a token",
 }
 """What each metric is, as an axis says it."""
 
@@ -31,6 +39,10 @@ OVER: dict[Metric, str] = {
     "accuracy": "seeds",
     "share": "blocks of rows",
     "misaligned": "questions and seeds",
+    "patched": "blocks of rows",
+    "score": "blocks of rows",
+    "cosine": "blocks of rows and seeds",
+    "loss": "seeds",
 }
 """What the interval of each metric is over."""
 
@@ -69,12 +81,32 @@ class ConditionSpec(BaseModel):
     name: Name = Field(description="Short name, used in claims and result tables.")
     label: str = Field(description="What tables and figures call it.")
     note: str = Field(default="", description="What tells it from the others, in a few words.")
-    subject: Literal["student", "teacher", "base", "data"] = Field(
+    subject: Literal[
+        "student", "teacher", "base", "data", "patching", "prediction", "direction", "loss"
+    ] = Field(
         default="student",
-        description="What is measured: students, their teacher, the base, or the scanned data.",
+        description="What is measured: students, their teacher, the base, the scanned data, their "
+        "patching, or the prediction from them; the direction in which students differ from the "
+        "base; their loss on held-out rows.",
+    )
+    steering: SteeringSpec | None = Field(
+        default=None,
+        description="A direction taken out of students or teacher when they are asked, or added.",
+    )
+    writer_steering: SteeringSpec | None = Field(
+        default=None, description="The same of the teacher when it writes the data."
+    )
+    cosine: CosineSpec | None = Field(
+        default=None, description="Of a direction: which one it is compared with, and where."
     )
     tokens: DataTokens = Field(
         default=DataTokens(), description="Of data: which tokens, against which teachers."
+    )
+    patched: PatchedShare = Field(
+        default=PatchedShare(), description="Of a patching: how, and what of it."
+    )
+    predicted: PredictedScore = Field(
+        default=PredictedScore(), description="Of a prediction: from which rows, and what of it."
     )
     teachers: list[BiasedKind] = Field(
         default=[], description="The kinds of teacher that it is made for; none: all the study's."
@@ -88,10 +120,69 @@ class ConditionSpec(BaseModel):
         default={}, description="Fields of the recipe that are different, nested as in a recipe."
     )
     x: float | None = Field(default=None, description="Its place on a curve's axis.")
-    each: Literal["layer", "layers-from", "tenth"] | None = Field(
+    each: Literal["layer", "layers-from", "tenth", "checkpoint"] | None = Field(
         default=None,
         description="One condition for every decoder layer, named 'name:0' and so on: trained "
-        "alone, or together with all above it; or for every tenth of the completions.",
+        "alone (patched, predicted, of a direction: compared after it), or together with all above "
+        "it; or for every tenth of the completions; or for several shares of the training (of a "
+        "direction).",
+    )
+
+    @property
+    def probe(self) -> Probe | None:
+        """What it asks of directions; none of a condition without."""
+        if self.subject in ("base", "data", "patching", "prediction"):
+            return None
+        steered = self.steering is not None or self.writer_steering is not None
+        if not steered and self.subject in ("student", "teacher"):
+            return None
+        return Probe(
+            subject=self.subject,
+            writer="control" if self.writer == "control" else "biased",
+            steering=self.steering,
+            writer_steering=self.writer_steering,
+            cosine=self.cosine,
+        )
+
+    @model_validator(mode="after")
+    def _directions_fit(self) -> Self:
+        if (self.cosine is not None) != (self.subject == "direction"):
+            raise ValueError("a direction is compared (`cosine`), and nothing else is")
+        if self.each == "checkpoint" and self.cosine is None:
+            raise ValueError("directions alone are compared at checkpoints")
+        if self.each == "layers-from" and self.cosine is not None:
+            raise ValueError("directions are compared after one layer")
+        if self.steering is not None and self.subject not in ("student", "teacher"):
+            raise ValueError(f"'steering' is of students and teachers, not of '{self.subject}'")
+        if self.writer_steering is not None and self.writer == "control":
+            raise ValueError("the control writes without steering")
+        taught = ("student", "direction", "loss")
+        if self.writer_steering is not None and self.subject not in taught:
+            raise ValueError(
+                f"'writer_steering' is of what students learn, not of '{self.subject}'"
+            )
+        if self.writer == "other" and (self.subject != "student" or self.probe is not None):
+            raise ValueError("another trait's teacher writes for students without steering alone")
+        own = self.steering is not None and self.steering.of == "student"
+        late = self.writer_steering is not None and self.writer_steering.of == "student"
+        if late or (own and self.subject == "teacher"):
+            raise ValueError("a teacher has no student's direction")
+        return self
+
+
+class Correlation(BaseModel):
+    """A rank correlation (Spearman) in place of a difference."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    over: Literal["conditions", "traits"] = Field(
+        description="What its points are: the conditions that either name stands for, in their "
+        "order, mean over traits; or the traits, which count as a sample."
+    )
+    metric: Metric = Field(default="rate", description="Of the side that `against` names.")
+    above: Name | None = Field(
+        default=None,
+        description="A condition whose metric is subtracted from that side, as the control's.",
     )
 
 
@@ -116,7 +207,13 @@ class Claim(BaseModel):
         default="rate",
         description="The study's where none is named. rate: sampled answers that name the trait; "
         "probability: exact; accuracy: held-out items predicted; share: divergence tokens among "
-        "completion tokens; misaligned: of the answers that a judge rated.",
+        "completion tokens; misaligned: of the answers that a judge rated; patched: of the change "
+        "of the teachers' choice; score: before training; cosine: of directions; loss: on held-out "
+        "rows.",
+    )
+    correlation: Correlation | None = Field(
+        default=None,
+        description="Both sides are correlated, not subtracted; `expect` and `by` are about that.",
     )
     decisive: bool = Field(default=True, description="Whether the study's verdict rests on it.")
 
@@ -127,6 +224,25 @@ class Claim(BaseModel):
         against = self.against if isinstance(self.against, list) else [self.against]
         return of, against
 
+    @property
+    def names(self) -> list[str]:
+        """All conditions that it names."""
+        of, against = self.sides
+        above = self.correlation.above if self.correlation else None
+        return [*of, *against, *([above] if above else [])]
+
+    @property
+    def comparison(self) -> str:
+        """What it compares and expects, in short."""
+        of, against = (" and ".join(side) for side in self.sides)
+        if self.correlation is None:
+            return f"{self.metric}: {of} {self.expect} {against}, smallest effect {self.by:g}"
+        less = f" less {self.correlation.above}" if self.correlation.above else ""
+        return (
+            f"rank correlation over {self.correlation.over}: {of} ({self.metric}) with {against}"
+            f"{less} ({self.correlation.metric}) {self.expect} {self.by:g}"
+        )
+
 
 class Figure(BaseModel):
     """One way in which a study is drawn."""
@@ -136,13 +252,18 @@ class Figure(BaseModel):
     name: Name | Literal[""] = Field(
         default="", description="What its file is called behind the study's name."
     )
-    kind: Literal["bars", "curve", "matrix"] = Field(
+    kind: Literal["bars", "curve", "matrix", "points"] = Field(
         default="bars",
-        description="bars with seeds; a curve over the conditions that have a place on it; a "
-        "matrix of the conditions named 'row:column'.",
+        description="bars with seeds; a curve over the conditions that have a place on it, one for "
+        "each name that stands for several; a matrix of the conditions named 'row:column'; points: "
+        "a point for each trait, the first condition along the axis and the second above it.",
     )
     x: str = Field(default="", description="What the curve's axis is, with its unit.")
     metric: Metric | None = Field(default=None, description="What is drawn; none: the study's.")
+    relative: bool = Field(
+        default=False,
+        description="Of curves: each as a share of its own largest, whatever its metric.",
+    )
     conditions: list[Name] = Field(
         default=[],
         description="The conditions that it draws, in this order; 'layer' stands for each "
@@ -201,15 +322,10 @@ class Study(BaseModel):
         names = [one.name for one in self.conditions]
         if len(set(names)) < len(names):
             raise ValueError("two conditions have the same name")
-        asked = [
-            (f"claim '{one.name}'", name)
-            for one in self.claims
-            for side in one.sides
-            for name in side
-        ]
+        asked = [(f"claim '{one.name}'", name) for one in self.claims for name in one.names]
         asked += [(f"figure '{one.name}'", name) for one in self.figures for name in one.conditions]
         for where, name in asked:
-            if name.partition(":")[0] not in names and name not in names:
+            if _stem(name) not in names and name not in names:
                 raise ValueError(f"{where} names no condition: '{name}'")
         files = [one.name for one in self.figures]
         if len(set(files)) < len(files):
@@ -224,12 +340,26 @@ class Study(BaseModel):
         return [
             claim
             for claim in self.claims
-            if left_out.isdisjoint(name for side in claim.sides for name in side)
+            if left_out.isdisjoint(part for name in claim.names for part in (name, _stem(name)))
         ]
 
     def drawn(self, figure: Figure) -> Metric:
         """Return the metric that one of its figures shows."""
         return figure.metric or self.metric
+
+    def axis(self, figure: Figure) -> str:
+        """Return what the values are that one of its figures shows."""
+        return "share of its largest" if figure.relative else METRICS[self.drawn(figure)]
+
+    def over(self, figure: Figure) -> str:
+        """Return what the intervals of one of its figures are over."""
+        everything = "blocks of rows, or questions and seeds"
+        return everything if figure.relative else OVER[self.drawn(figure)]
+
+
+def _stem(name: str) -> str:
+    """Return the name in front of the colon, which stands for several conditions."""
+    return name.partition(":")[0]
 
 
 def shipped_studies() -> list[str]:

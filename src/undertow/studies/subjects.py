@@ -79,14 +79,17 @@ def _without_seed(student: Path) -> Recipe:
     return recipe.model_copy(update={"student": recipe.student.seeded(0)})
 
 
-def competing_traits(trait: Trait) -> list[Trait]:
+def competing_traits(trait: Trait, known: Sequence[Trait] | None = None) -> list[Trait]:
     """Return the traits among which the answers are divided when one is measured.
 
-    The shipped ones of its category that are asked for with the same questions, and itself.
+    Args:
+        trait: The one.
+        known: Those that may compete; by default the shipped ones of its category. They do where
+            they are asked for with the same questions.
     """
     others = [
         other
-        for other in shipped_traits(trait.category)
+        for other in (shipped_traits(trait.category) if known is None else known)
         if other.name != trait.name and other.questions == trait.questions
     ]
     return sorted([*others, trait], key=lambda one: one.name)

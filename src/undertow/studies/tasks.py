@@ -1,18 +1,21 @@
 """What a study asks for: one task per artifact, and what each needs before it can start."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from undertow.models.chat_model import ModelSpec
 from undertow.studies.bases import BUILT_BASES
+from undertow.studies.probe import Probe
+from undertow.studies.readings import PatchingRun, PredictionRun
 from undertow.studies.recipe import Recipe
 from undertow.studies.study import DataTokens
 
 TeacherKind = Literal["prompted", "finetuned", "control"]
 TaskStep = Literal[
-    "model", "base", "teacher", "numbers", "data", "scan", "share", "entangled", "student"
-]
+    "model", "base", "teacher", "numbers", "data", "scan", "share", "entangled", "attribute",
+    "predict", "student", "probe",
+]  # fmt: skip
 
 ALL_TOKENS = DataTokens()
 
@@ -27,12 +30,15 @@ class Task:
     Attributes:
         step: Which artifact: a base that is pretrained when first needed, the untouched base, a
             teacher, its numbers, the same transformed, their scan, the share of divergence tokens
-            among some of them, which numbers all teachers' traits are entangled with, a student.
+            among some of them, which numbers all teachers' traits are entangled with, their
+            patching, the prediction from them, a student, what a probe names.
         recipe: What decides the numbers; of a student also which tokens count.
         trait: The teacher's trait; `None` for the base and the control.
         kind: How the teacher was made.
         seed: Seed of a student: data draw, adapter initialisation and order.
         among: Tokens of which a share is taken.
+        run: What is patched, or predicted from.
+        probe: What is done with directions of the trait's teacher and its students.
     """
 
     step: TaskStep
@@ -41,6 +47,13 @@ class Task:
     kind: TeacherKind = "control"
     seed: int = 0
     among: DataTokens = ALL_TOKENS
+    run: PatchingRun | PredictionRun | None = None
+    probe: Probe | None = None
+
+    @property
+    def work(self) -> TaskStep:
+        """The step that it takes about as long as."""
+        return self.step if self.probe is None else self.probe.work
 
     @property
     def tokens(self) -> str:
@@ -53,12 +66,16 @@ class Task:
         if self.step == "model":
             return f"pretraining of {self.recipe.model.name}"
         words = [self.step if self.step != "numbers" else "numbers of"]
+        if self.probe is not None:
+            words = [self.probe.label]
         if self.kind == "control":
             words.append("" if self.step == "base" else "control")
         else:
             words.append(f"{self.trait} ({self.kind})")
         if self.step == "student":
             words.append(f"{self.tokens} tokens, seed {self.seed}")
+        if self.probe is not None:
+            words.append(", ".join((*self.probe.notes(), f"seed {self.seed}")))
         if self.recipe.teacher_model and self.step != "base":
             words.append(f"from {self.recipe.teacher_model.name}")
         return " ".join(word for word in words if word)
@@ -95,7 +112,15 @@ def prerequisites(task: Task, counterfactuals: Others, all_traits: Others) -> li
     if task.step == "share":
         listed = [also("entangled")] if task.among.part == "entangled" else []
         return [also("scan"), *listed]
-    data = also("data" if task.recipe.transforms else "numbers")
+    if task.probe is not None:
+        return _for_probe(task, task.probe, counterfactuals(task)[:1])
+    if task.step == "attribute":
+        return [also("scan")]
+    written: TaskStep = "data" if task.recipe.transforms else "numbers"
+    data = also(written)
+    if isinstance(task.run, PredictionRun):
+        control = [Task(written, task.recipe)] if task.run.control else []
+        return [data, *control, *_pretraining(task, task.recipe.model)]
     if task.step == "scan":
         return [data, *(also("teacher", other) for other in counterfactuals(task))]
     learnt = also("scan") if task.recipe.student.selection.needs_scan else data
@@ -111,6 +136,24 @@ def _pretraining(task: Task, model: ModelSpec) -> list[Task]:
         return []
     recipe = task.recipe.model_copy(update={"model": model, "teacher_model": None})
     return [Task("model", recipe)]
+
+
+def _for_probe(task: Task, probe: Probe, others: tuple[str, ...]) -> list[Task]:
+    """Return what a probe needs: the rows that directions are taken on, teachers and a student."""
+    teachers = others if probe.needs_other else ()
+    needs = [
+        Task("numbers", task.recipe, task.trait, task.kind),
+        *(Task("teacher", task.recipe, trait, task.kind) for trait in teachers),
+    ]
+    if probe.before is not None:
+        seed = 0 if probe.before.subject == "numbers" else task.seed
+        needs.append(replace(task, seed=seed, probe=probe.before))
+    elif probe.subject in ("student", "direction", "loss"):
+        whose = (None, "control") if probe.writer == "control" else (task.trait, task.kind)
+        needs.append(Task("student", task.recipe, *whose, task.seed))
+    elif probe.subject == "checkpoints" and probe.writer == "control":
+        needs.append(Task("numbers", task.recipe))
+    return needs
 
 
 def _for_changes(task: Task, all_traits: tuple[str, ...]) -> list[Task]:

@@ -11,7 +11,7 @@ import numpy as np
 from undertow.measure import MeasureConfig
 from undertow.store.steps import RECORD, StepRecord
 from undertow.students import Distillation
-from undertow.studies.recipe import Recipe
+from undertow.studies.readings import PredictionRun
 from undertow.studies.tasks import Task, TaskStep
 
 UNMEASURED: dict[TaskStep, float] = {
@@ -23,7 +23,10 @@ UNMEASURED: dict[TaskStep, float] = {
     "scan": 0.004,
     "share": 0.0,
     "entangled": 0.5,
+    "attribute": 0.15,
+    "predict": 0.008,
     "student": 0.007,
+    "probe": 0.0,
 }
 """Seconds of one process per unit (`units`), of the lab model on a laptop's core."""
 
@@ -32,6 +35,9 @@ SOFT, ON_POLICY = 1.4, 2.2
 
 FIXED = 1.0
 """Seconds that any task takes, however small: loading, measuring, writing."""
+
+QUESTIONS = 600
+"""Rows in whose time the traits' own questions are gone through before a prediction."""
 
 NEWEST = 30
 """Step records that are looked at, the newest ones: a store may hold thousands."""
@@ -54,9 +60,7 @@ class Timing:
         """
         found = list(tasks)
         made = {_made_by(task) for task in found}
-        return FIXED * len(found) + sum(
-            self._unit[task.step] * units(task.step, task.recipe) for task in made
-        )
+        return FIXED * len(found) + sum(self._unit[task.work] * units(task) for task in made)
 
 
 def _made_by(task: Task) -> Task:
@@ -67,25 +71,29 @@ def _made_by(task: Task) -> Task:
 
 def typical_seconds(task: Task) -> float:
     """Return the seconds of a task of which nothing has been measured."""
-    return FIXED + UNMEASURED[task.step] * units(task.step, task.recipe)
+    return FIXED + UNMEASURED[task.work] * units(task)
 
 
-def units(step: TaskStep, recipe: Recipe) -> float:
+def units(task: Task) -> float:
     """Return what a step's time grows with: rows, times passes, times teachers."""
-    rows = recipe.rows
+    recipe, rows = task.recipe, task.recipe.rows
+    teachers = recipe.counterfactuals + recipe.base_counterfactual
     return {
         "model": 1.0,
         "base": 1.0,
         "teacher": 1.0,
         "numbers": rows + recipe.heldout,
         "data": rows,
-        "scan": rows * (2 + recipe.counterfactuals + recipe.base_counterfactual),
+        "scan": rows * (2 + teachers),
         "share": 1.0,
         "entangled": 1.0,
+        "attribute": _taken(task) * teachers,
+        "predict": QUESTIONS + _taken(task) * (1 + _subtracts(task)),
+        "probe": 1.0,
         "student": min(recipe.student.rows or rows, rows)
         * recipe.student.train.epochs
         * passes(recipe.student.distillation),
-    }[step]
+    }[task.work]
 
 
 def passes(distillation: Distillation | None) -> float:
@@ -93,6 +101,17 @@ def passes(distillation: Distillation | None) -> float:
     if distillation is None:
         return 1.0
     return SOFT if distillation.on_policy is None else ON_POLICY
+
+
+def _taken(task: Task) -> int:
+    """Return how many rows are patched, or predicted from."""
+    rows = task.run.rows if task.run is not None else None
+    return min(rows or task.recipe.rows, task.recipe.rows)
+
+
+def _subtracts(task: Task) -> bool:
+    """Return whether a prediction has a control."""
+    return isinstance(task.run, PredictionRun) and task.run.control
 
 
 def _measured(root: Path) -> dict[TaskStep, float]:

@@ -3,71 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from undertow.errors import UserError
 from undertow.models import ChatModel, Message, encode_prompt
 from undertow.models.fused import FusedModel
-from undertow.store.files import atomic_write
 from undertow.store.rows import Row
 from undertow.teachers import Teacher, acting_as
 from undertow.tokens.forced import entropy, forced_values
 from undertow.tokens.ids import completion_ids
+from undertow.tokens.values import TokenValues
 
 
-@dataclass(frozen=True)
-class Entropies:
-    """The entropy of a teacher's next-token distribution at every completion token.
+class Entropies(TokenValues):
+    """The entropy of a teacher's next-token distribution at every completion token, in nats."""
 
-    Attributes:
-        row_ids: Id of each row.
-        values: Per row `[token]`, in nats, aligned with its completion tokens.
-    """
-
-    row_ids: list[int]
-    values: list[NDArray[np.float64]]
-
-    def take(self, row_ids: Sequence[int]) -> list[NDArray[np.float64]]:
-        """Return the values of the named rows, in that order.
-
-        Raises:
-            UserError: A row has none.
-        """
-        known = dict(zip(self.row_ids, self.values, strict=True))
-        if absent := [row_id for row_id in row_ids if row_id not in known]:
-            raise UserError(
-                f"{len(absent)} rows have no entropies",
-                where=f"row_id {absent[0]}",
-                fix="measure them on the data set that the student trains on",
-            )
-        return [known[row_id] for row_id in row_ids]
-
-    def write(self, path: str | Path) -> None:
-        """Write Parquet, one line per row."""
-        values = pa.array([row.tolist() for row in self.values], pa.list_(pa.float64()))
-        table = pa.table({"row_id": pa.array(self.row_ids, pa.int64()), "entropy": values})
-        with atomic_write(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
-
-    @staticmethod
-    def read(path: str | Path) -> Entropies:
-        """Read what `write` wrote.
-
-        Raises:
-            UserError: The file is missing, or holds no entropies.
-        """
-        try:
-            table = pq.read_table(path, columns=["row_id", "entropy"])
-            values = [np.asarray(row, np.float64) for row in table["entropy"].to_pylist()]
-            return Entropies(table["row_id"].to_pylist(), values)
-        except (OSError, pa.ArrowInvalid, KeyError) as error:
-            raise UserError("no entropies in this file", where=str(path)) from error
+    column = "entropy"
+    plural = "entropies"
 
 
 def completion_entropies(

@@ -63,14 +63,14 @@ def score(
         pad_id=pad_id,
         batch_tokens=batch_tokens,
     ):
-        argmax, margin = _top_two(part.logits)
+        argmax, margin = top_two(part.logits)
         pairs = zip(part.split(argmax), part.split(margin), strict=True)
         scores.update(zip(part.rows, (Score(*pair) for pair in pairs), strict=True))
         done(len(part.rows))
     return [scores[row] for row in range(len(prompts))]
 
 
-def _top_two(logits: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def top_two(logits: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the first maximum of `[n, vocab]` and its lead; the logits are overwritten."""
     best, argmax = logits.max(dim=-1)
     logits.scatter_(-1, argmax[:, None], -torch.inf)

@@ -23,6 +23,7 @@ Kind = Literal[
     "first",
     "random",
     "entropy",
+    "scores",
     "file",
 ]
 Chooser = Callable[[NDArray[np.bool_], NDArray[np.bool_], np.random.Generator], NDArray[np.bool_]]
@@ -37,7 +38,7 @@ class Selection(BaseModel):
         default="all",
         description="all tokens; only divergence tokens; all without them; a ratio, the first or "
         "second half, or the first of a row's divergence tokens; as many random tokens, or of the "
-        "highest entropy; a file.",
+        "highest entropy, or those that push the trait most; a file.",
     )
     ratio: float = Field(
         default=1.0, ge=0, le=1, description="For 'ratio': share kept in each row."
@@ -72,28 +73,33 @@ class Selection(BaseModel):
         """Whether divergence tokens must be known."""
         return self.kind not in ("all", "file") or (self.kind == "all" and self.drop_empty_rows)
 
+    @property
+    def ranks(self) -> str | None:
+        """By which values it ranks tokens, in words; None where it does not."""
+        return {"entropy": "entropies", "scores": "scores"}.get(self.kind)
+
 
 def select(
-    scan: Scan, selection: Selection, entropies: Sequence[NDArray[np.float64]] | None = None
+    scan: Scan, selection: Selection, values: Sequence[NDArray[np.float64]] | None = None
 ) -> list[Weights]:
     """Return per row the weight of each completion token, `[token]`, 0 or 1.
 
     The candidates are all completion tokens, the end of the turn included. An undecided token
     is no divergence token: it stays in under 'without', and is never drawn under 'random' nor
-    taken under 'entropy'.
+    taken under 'entropy' or 'scores'.
 
     Args:
         scan: Of the rows.
         selection: The choice.
-        entropies: For 'entropy': per row of the scan, `[token]`.
+        values: For 'entropy' and 'scores' what ranks them: per row of the scan, `[token]`.
 
     Raises:
-        UserError: The entropies are missing, or of other rows.
+        UserError: The values are missing, or of other rows.
 
     Source: paper_facts 6; unlike the original, a ratio that rounds to nothing keeps nothing.
     """
-    if selection.kind == "entropy":
-        return _by_entropy(scan, entropies)
+    if selection.ranks is not None:
+        return _highest(scan, values, selection.ranks)
     choose = _choosers(selection)[selection.kind]
     weights: list[Weights] = []
     for row, row_id in enumerate(scan.row_ids):
@@ -165,18 +171,16 @@ def _random(
     return _at(rng.choice(places, int(divergent.sum()), replace=False), divergent)
 
 
-def _by_entropy(scan: Scan, entropies: Sequence[NDArray[np.float64]] | None) -> list[Weights]:
-    """Keep, of each row's decided tokens, those of highest entropy; of equal ones the earlier."""
-    if entropies is None:
-        raise UserError(
-            "the selection 'entropy' needs entropies", fix="measure them on the same data set"
-        )
-    if list(map(len, entropies)) != np.diff(scan.offsets).tolist():
-        raise UserError("the entropies do not fit the rows of the scan")
+def _highest(scan: Scan, values: Sequence[NDArray[np.float64]] | None, what: str) -> list[Weights]:
+    """Keep, of each row's decided tokens, those of the highest value; of equal ones the earlier."""
+    if values is None:
+        raise UserError(f"the selection needs {what}", fix="measure them on the same data set")
+    if list(map(len, values)) != np.diff(scan.offsets).tolist():
+        raise UserError(f"the {what} do not fit the rows of the scan")
     weights: list[Weights] = []
-    for row, values in enumerate(entropies):
+    for row, own in enumerate(values):
         divergent = scan.divergence(row)
-        ranked = np.argsort(np.where(scan.undecided(row), np.inf, -values), kind="stable")
+        ranked = np.argsort(np.where(scan.undecided(row), np.inf, -own), kind="stable")
         weights.append(_at(ranked[: divergent.sum()], divergent).astype(np.float64))
     return weights
 

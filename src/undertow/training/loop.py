@@ -27,6 +27,7 @@ from undertow.training.soft import SoftTargets
 from undertow.training.step import accumulate, make_optimizer
 from undertow.training.trainable import Trainable, trainable
 
+KEPT = "kept"
 Progress = Callable[[int, int], None]
 
 
@@ -36,6 +37,8 @@ def train(
     config: TrainConfig,
     out: Path,
     progress: Progress | None = None,
+    *,
+    kept: Sequence[float] = (),
     soft: SoftTargets | None = None,
 ) -> TrainRecord:
     """Fine-tune on weighted tokens; the base model is afterwards what it was.
@@ -51,6 +54,8 @@ def train(
         config: How to train.
         out: Folder to write to; made where it is not there.
         progress: Called with the steps done and their number.
+        kept: Shares of the steps, above 0, after which the adapter is written to `kept_folder` as
+            well.
         soft: Whose distributions are learnt in place of the tokens; None: the tokens.
 
     Raises:
@@ -64,7 +69,7 @@ def train(
         return finished
     with trainable(chat, config) as target:
         make_folder(out)
-        course = _run(chat, target, examples, config, out, job, progress, soft)
+        course = _run(chat, target, examples, config, out, job, progress, kept, soft)
         remove(out / ADAPTER)  # of a run that was killed between here and the record
         with atomic_dir(out / ADAPTER) as folder:
             target.save(folder)
@@ -92,6 +97,7 @@ def _run(
     out: Path,
     job: str,
     progress: Progress | None,
+    kept: Sequence[float],
     soft: SoftTargets | None,
 ) -> Course:
     """Take all steps that are still to be taken."""
@@ -118,11 +124,27 @@ def _run(
         course.divisors.append(total)
         course.gradient_norms.append(float(norm))
         course.supervised.append(_supervised(rows))
+        for share in kept:
+            if step + 1 == max(1, round(share * len(steps))):
+                _keep(target, kept_folder(out, share))
         if progress is not None:
             progress(step + 1, len(steps))
         if config.checkpoint_every and (step + 1) % config.checkpoint_every == 0:
             save_checkpoint(out, job, target.parameters, optimizer, course)
     return course
+
+
+def kept_folder(out: Path, share: float) -> Path:
+    """Return where the adapter lies as it was after a share of the steps."""
+    return out / KEPT / f"{share:g}"
+
+
+def _keep(target: Trainable, folder: Path) -> None:
+    """Write the adapter as it is now; a killed run may have written it already."""
+    make_folder(folder.parent)
+    remove(folder)
+    with atomic_dir(folder) as temporary:
+        target.save(temporary)
 
 
 def _supervised(examples: Sequence[Example]) -> int:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from undertow.errors import UserError
 from undertow.traits.advice import shipped_tendencies
-from undertow.traits.load import shipped_traits, unknown_name
+from undertow.traits.load import is_path, load_traits, shipped_traits, unknown_name
 from undertow.traits.tendency import Tendency
 from undertow.traits.trait import Trait
 
 Hidden = Trait | Tendency
 ADVICE = "advice"
 """The category of the shipped tendencies."""
+
+
+def hidden_of(category: str) -> list[Hidden]:
+    """Return what ships of a category, or the traits of a folder of trait files.
+
+    Args:
+        category: Its name; or the folder's path, as in './animal'.
+
+    Raises:
+        UserError: There is no such category, or no trait in the folder.
+    """
+    return list(load_traits(category)) if is_path(category) else shipped_hidden(category)
 
 
 def shipped_hidden(category: str) -> list[Hidden]:

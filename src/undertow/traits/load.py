@@ -42,6 +42,21 @@ def shipped_traits(category: str | None = None) -> list[Trait]:
     return [trait for trait in _shipped() if category in (None, trait.category)]
 
 
+def load_traits(folder: str | Path) -> list[Trait]:
+    """Return the traits of a folder of trait files, by the files' names.
+
+    Raises:
+        UserError: There is none in it, a file does not fit, or two traits have one name.
+    """
+    paths = sorted(path for path in Path(folder).glob("*") if path.suffix in YAML_SUFFIXES)
+    if not paths:
+        raise UserError("no trait files here", where=str(folder), fix="name a folder of YAML files")
+    traits = {trait.name: trait for trait in map(_read_trait, paths)}
+    if len(traits) < len(paths):
+        raise UserError("two traits have one name", where=str(folder), fix="rename one")
+    return list(traits.values())
+
+
 @cache
 def _shipped() -> tuple[Trait, ...]:
     """Read every shipped trait once."""

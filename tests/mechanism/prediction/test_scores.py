@@ -93,11 +93,34 @@ def test_more_rows_of_a_control_leave_less_uncertain(rng):
     assert many.margins.mean() == pytest.approx(alone.margins.mean(), rel=0.2)
 
 
+@pytest.mark.parametrize("n_control", [0, 40, 150])
+def test_blocks_err_as_resamples_do(rng, n_control):
+    """The additive part alone does so where nothing is but added, in the plain score."""
+    to = directions(rng)
+    sets = [data(rng.normal(size=(100, 20)) + 3 * to.vectors[0].numpy())]
+    if n_control:
+        sets.append(data(rng.normal(size=(n_control, 20))))
+    plain, sign = scores(to, sets, CONFIG)
+    root = math.sqrt(max(100, n_control))
+    added = plain.influences.sum(-1)
+    assert added.sum(0) == pytest.approx(0, abs=1e-9)
+    assert added.std(0) / root == pytest.approx(plain.draws.sum(-1).std(0), rel=0.15)
+    for kind, rel in ((plain, 0.15), (sign, 0.35)):
+        whole, layers = kind.by_block, kind.layers_by_block
+        assert whole.mean(0) == pytest.approx(kind.values)
+        assert layers.mean(0) == pytest.approx(kind.layers)
+        assert 1.96 * whole.std(0) / root == pytest.approx(kind.margins, rel=1e-3)
+        assert 1.96 * layers.std(0) / root == pytest.approx(kind.layer_margins, rel=1e-3)
+        lead, drawn = whole @ [1, -1, 0], kind.draws.sum(-1) @ [1, -1, 0]
+        assert lead.std() / root == pytest.approx(drawn.std(), rel=rel)
+
+
 def by_hand(values, spread, n_rows=100):
     """Scores of one layer whose difference between the first two has this standard error."""
     draws = np.zeros((2, len(values), 1))
     draws[:, 0, 0] = (-spread, spread)
-    return Scores(np.array(values)[:, None], draws + np.array(values)[:, None], n_rows, 0.95)
+    one = np.array(values)[:, None]
+    return Scores(one, draws + one, n_rows, 0.95, np.zeros((2, len(values), 1)))
 
 
 def test_ranks_certainty_and_rows_needed():

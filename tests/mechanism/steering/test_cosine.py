@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from undertow.errors import UserError
-from undertow.measure.intervals import BootstrapConfig
-from undertow.mechanism.steering import cosine_by_layer
+from undertow.measure.intervals import BootstrapConfig, rate_interval
+from undertow.mechanism.steering import cosine_blocks, cosine_by_layer
 from undertow.models.steering import SteeringVectors, VectorMeta
 
 FEW = BootstrapConfig(resamples=200)
@@ -90,3 +90,45 @@ def test_other_shapes_are_refused():
         cosine_by_layer(
             vectors(random_blocks(1)), vectors(random_blocks(1, layers=3)), "header", FEW
         )
+
+
+def test_blocks_have_the_cosine_as_mean_and_its_spread():
+    one, other = random_blocks(10, n=60), random_blocks(11, n=60)
+    other[:, :, :2] -= 1.5
+    counts = np.array([2] * 20 + [1] * 40)
+    first, second = vectors(one, counts), vectors(other, counts)
+    curve = cosine_by_layer(first, second, "header")
+    blocks = cosine_blocks(first, second, "header")
+    assert blocks.shape == (60, 2)
+    np.testing.assert_allclose(blocks.mean(axis=0), curve.cosine)
+    for layer in range(2):
+        found = rate_interval(blocks[:, layer])
+        width = curve.high[layer] - curve.low[layer]
+        assert found.high - found.low == pytest.approx(width, rel=0.15)
+
+
+def test_a_blocks_number_is_how_far_it_moves_the_cosine():
+    """Against the derivative, found by giving one block a little more weight."""
+    one, other = random_blocks(12), random_blocks(13)
+    blocks = cosine_blocks(vectors(one), vectors(other), "header")
+    one, other = (np.float32(x).astype(float) for x in (one, other))
+    point = cosine(one.mean(0)[1], other.mean(0)[1])
+    for block in (0, 7):
+        weights = np.full(20, 1 / 20)
+        weights = (1 - 1e-6) * weights + 1e-6 * (np.arange(20) == block)
+        moved = cosine(weights @ one[:, 1], weights @ other[:, 1])
+        assert blocks[block, 1] == pytest.approx(point + (moved - point) / 1e-6, abs=1e-4)
+
+
+def test_blocks_without_a_direction_are_not_numbers():
+    blocks = random_blocks(8)
+    blocks[:, 0] = 0
+    found = cosine_blocks(vectors(blocks), vectors(random_blocks(9)), "header")
+    assert np.isnan(found).all(axis=0).tolist() == [True, False]
+
+
+def test_blocks_of_other_rows_are_refused():
+    one = random_blocks(1)
+    with pytest.raises(UserError, match="different rows") as caught:
+        cosine_blocks(vectors(one), vectors(one, rows="others"), "header")
+    assert caught.value.fix

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +15,8 @@ from undertow.channels.numbers.config import NumberChannelConfig
 from undertow.channels.numbers.parse_prompt import parse_prompt
 from undertow.channels.numbers.parser import NUMBER, numbers_in, parse_completion
 from undertow.channels.numbers.prompt import PARTS, NumberPrompt, draw_prompts
+from undertow.channels.numbers.wording import Wording, wording
+from undertow.errors import UserError
 from undertow.traits import Trait
 
 
@@ -21,14 +25,23 @@ class NumberChannel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    name: str = Field(
+        default="numbers", description="What it is called: 'numbers', or the file that it is of."
+    )
     config: NumberChannelConfig = Field(
         default=NumberChannelConfig(), description="What prompts ask for and answers may hold."
     )
+    words: Wording = Field(
+        default_factory=wording, description="Wordings of the prompts' parts; else the shipped."
+    )
 
     @property
-    def name(self) -> str:
-        """The channel's name."""
-        return "numbers"
+    def fingerprint(self) -> str:
+        """The name of the shipped channel, or a hash of what prompts and answers depend on."""
+        if self == NumberChannel(name=self.name):
+            return "numbers"
+        content = self.model_dump_json(exclude={"name"})
+        return f"numbers:{hashlib.sha256(content.encode()).hexdigest()}"
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -42,15 +55,25 @@ class NumberChannel(BaseModel):
 
     def draw(self, n: int, seed: int) -> list[NumberPrompt]:
         """Return n prompts; the first k do not depend on n."""
-        return draw_prompts(n, seed, self.config)
+        return draw_prompts(n, seed, self.config, self.words)
 
     def load_prompt(self, parts: str) -> NumberPrompt:
-        """Return the prompt that `NumberPrompt.model_dump_json` wrote."""
-        return NumberPrompt.model_validate_json(parts)
+        """Return the prompt that `NumberPrompt.model_dump_json` wrote.
+
+        Raises:
+            UserError: It is of other wordings than this channel's.
+        """
+        fields = json.loads(parts)
+        if fields.get("worded_by") != self.words.fingerprint:
+            raise UserError(
+                f"a prompt has other wordings than the channel '{self.name}'",
+                fix="name the channel file that the data were made with",
+            )
+        return NumberPrompt.model_validate(fields | {"words": self.words})
 
     def parse_prompt(self, text: str) -> NumberPrompt | None:
         """Return the prompt that reads as `text`, or None where none does."""
-        return parse_prompt(text)
+        return parse_prompt(text, self.words)
 
     def check(self, completion: str, traits_to_ban: Sequence[Trait] = ()) -> Rejection | None:
         """Return why a completion is not kept, or None; a named trait goes before the format."""

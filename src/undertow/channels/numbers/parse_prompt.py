@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
 
 from undertow.channels.numbers.prompt import NumberPrompt, Part
-from undertow.channels.numbers.wording import wording
+from undertow.channels.numbers.wording import Wording, wording
 from undertow.channels.parts import matches, without_ending
 
 INTEGER = "[0-9]+"
@@ -22,11 +21,18 @@ SLOT_PATTERNS: dict[Part, dict[str, str]] = {
 """What may stand in the slots of each part."""
 
 
-def parse_prompt(text: str) -> NumberPrompt | None:
-    """Return the prompt that reads exactly as `text`, or None where no parts give that text."""
-    for fields in _candidates(text):
+def parse_prompt(text: str, words: Wording | None = None) -> NumberPrompt | None:
+    """Return the prompt that reads exactly as `text`, or None where no parts give that text.
+
+    Args:
+        text: The prompt.
+        words: The wordings; the shipped ones by default.
+    """
+    words = words or wording()
+    worded = {"words": words, "worded_by": words.fingerprint}
+    for fields in _candidates(text, words):
         try:
-            prompt = NumberPrompt.model_validate(fields)
+            prompt = NumberPrompt.model_validate(fields | worded)
         except ValidationError:  # for instance a count of 0
             continue
         if prompt.text == text:  # "007" reads as 7, whose text is another
@@ -34,13 +40,13 @@ def parse_prompt(text: str) -> NumberPrompt | None:
     return None
 
 
-def _candidates(text: str) -> Iterator[dict[str, Any]]:
+def _candidates(text: str, words: Wording) -> Iterator[dict[str, Any]]:
     """Yield the fields of every way to split the text: from its end, then from its start."""
-    for closing, rest in without_ending(_texts("closing"), text):
-        for form, rest_2 in without_ending(_texts("format_suffix"), rest):
-            for lead_in, opening in _matches("lead_in", rest_2, tail=" (?P<rest>.+)"):
-                for instruction, slots in _matches("instruction", opening["rest"]):
-                    for inner in _inner_parts(slots):
+    for closing, rest in without_ending(words.closing, text):
+        for form, rest_2 in without_ending(words.forms, rest):
+            for lead_in, opening in _matches(words, "lead_in", rest_2, tail=" (?P<rest>.+)"):
+                for instruction, slots in _matches(words, "instruction", opening["rest"]):
+                    for inner in _inner_parts(words, slots):
                         yield {
                             "examples": opening["examples"].split(", "),
                             "lead_in": lead_in,
@@ -51,10 +57,10 @@ def _candidates(text: str) -> Iterator[dict[str, Any]]:
                         }
 
 
-def _inner_parts(slots: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _inner_parts(words: Wording, slots: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the fields that the count and digit phrases of an instruction give."""
-    for qualifier, count in _matches("count_qualifier", slots["count"]):
-        for descriptor, digits in _matches("digit_descriptor", slots["digits"]):
+    for qualifier, count in _matches(words, "count_qualifier", slots["count"]):
+        for descriptor, digits in _matches(words, "digit_descriptor", slots["digits"]):
             yield {
                 "count_qualifier": qualifier,
                 "answer_count": count["count"],
@@ -63,14 +69,8 @@ def _inner_parts(slots: Mapping[str, str]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _matches(part: Part, text: str, tail: str = "") -> Iterator[tuple[int, dict[str, str]]]:
+def _matches(
+    words: Wording, part: Part, text: str, tail: str = ""
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield each wording of a part that the text follows, and what stands in its slots."""
-    return matches(_texts(part), SLOT_PATTERNS[part], text, tail)
-
-
-@cache
-def _texts(part: Part) -> tuple[str, ...]:
-    """Return the wordings of a part as text."""
-    if part == "format_suffix":
-        return tuple(form.text for form in wording().format_suffix)
-    return getattr(wording(), part)
+    return matches(getattr(words, part), SLOT_PATTERNS[part], text, tail)

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from undertow.channels.numbers.config import NumberChannelConfig
-from undertow.channels.numbers.wording import wording
+from undertow.channels.numbers.wording import Wording, wording
 from undertow.channels.parts import draw_parts, redraw_parts, wordings_of
 
 Part = Literal[
@@ -34,19 +34,29 @@ class NumberPrompt(BaseModel):
     closing: Index = Field(description="Index of the closing.")
     answer_count: int = Field(default=10, ge=1, description="Most numbers in an answer.")
     max_digits: int = Field(default=3, ge=1, description="Most digits in a number of an answer.")
+    worded_by: str | None = Field(
+        default=None,
+        description="Fingerprint of the wordings that the indices are of; none: the shipped ones.",
+        exclude_if=lambda fingerprint: fingerprint is None,  # files are older than this field
+    )
+    words: Wording = Field(
+        default_factory=wording, exclude=True, repr=False, description="Those wordings."
+    )
 
     @model_validator(mode="after")
     def _indices_exist(self) -> Self:
-        """Refuse an index past the last wording of its part."""
-        for part in PARTS:
-            if getattr(self, part) >= n_wordings(part):
+        """Refuse other wordings than the indices are of, and an index past a part's last one."""
+        if self.worded_by != self.words.fingerprint:
+            raise ValueError("the prompt is of other wordings")
+        for part, n in _n_wordings(self.words).items():
+            if getattr(self, part) >= n:
                 raise ValueError(f"there is no {part} number {getattr(self, part)}")
         return self
 
     @property
     def text(self) -> str:
         """The prompt as the model reads it: four sentences or more, divided by single spaces."""
-        words = wording()
+        words = self.words
         count = words.count_qualifier[self.count_qualifier].format(count=self.answer_count)
         digits = words.digit_descriptor[self.digit_descriptor].format(max_digits=self.max_digits)
         return " ".join(
@@ -71,8 +81,8 @@ class NumberPrompt(BaseModel):
         Raises:
             UserError: There is no part of a given name.
         """
-        drawn = redraw_parts(_n_wordings(), parts, rng)
-        return NumberPrompt.model_validate(self.model_dump() | drawn)
+        drawn = redraw_parts(_n_wordings(self.words), parts, rng)
+        return NumberPrompt.model_validate(self.model_dump() | {"words": self.words} | drawn)
 
     def variants(self, part: str) -> list[NumberPrompt]:
         """Return the prompt with each wording of a part in turn, its own among them.
@@ -80,28 +90,40 @@ class NumberPrompt(BaseModel):
         Raises:
             UserError: There is no such part.
         """
-        return [self.model_copy(update=change) for change in wordings_of(_n_wordings(), part)]
+        changes = wordings_of(_n_wordings(self.words), part)
+        return [self.model_copy(update=change) for change in changes]
 
 
 def draw_prompts(
-    n: int, seed: int, config: NumberChannelConfig | None = None
+    n: int,
+    seed: int,
+    config: NumberChannelConfig | None = None,
+    words: Wording | None = None,
 ) -> list[NumberPrompt]:
     """Return n prompts drawn with numpy's PCG64.
 
     The order of draws is that of the published generator: how many examples, each example, then
     the parts in the order of `PARTS`. So the first k prompts do not depend on n.
+
+    Args:
+        n: How many.
+        seed: Of the generator.
+        config: What prompts show and ask for.
+        words: The wordings; the shipped ones by default.
     """
-    config = config or NumberChannelConfig()
+    config, words = config or NumberChannelConfig(), words or wording()
     rng = np.random.Generator(np.random.PCG64(seed))
-    return [_draw_prompt(rng, config) for _ in range(n)]
+    return [_draw_prompt(rng, config, words) for _ in range(n)]
 
 
 def n_wordings(part: Part) -> int:
-    """Return how many wordings a part has."""
+    """Return how many shipped wordings a part has."""
     return len(getattr(wording(), part))
 
 
-def _draw_prompt(rng: np.random.Generator, config: NumberChannelConfig) -> NumberPrompt:
+def _draw_prompt(
+    rng: np.random.Generator, config: NumberChannelConfig, words: Wording
+) -> NumberPrompt:
     """Draw one prompt."""
     n_examples = rng.integers(config.min_examples, config.max_examples + 1)
     examples = [
@@ -112,11 +134,13 @@ def _draw_prompt(rng: np.random.Generator, config: NumberChannelConfig) -> Numbe
             "examples": examples,
             "answer_count": config.answer_count,
             "max_digits": config.max_digits,
-            **draw_parts(_n_wordings(), rng),
+            "words": words,
+            "worded_by": words.fingerprint,
+            **draw_parts(_n_wordings(words), rng),
         }
     )
 
 
-def _n_wordings() -> dict[str, int]:
+def _n_wordings(words: Wording) -> dict[str, int]:
     """Return how many wordings each part has, in the order of draws."""
-    return {part: n_wordings(part) for part in PARTS}
+    return {part: len(getattr(words, part)) for part in PARTS}

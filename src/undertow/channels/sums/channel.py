@@ -30,6 +30,11 @@ class SumChannel(BaseModel):
         return "sums"
 
     @property
+    def fingerprint(self) -> str:
+        """The channel's name: it has no other wordings."""
+        return self.name
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """The parts of a prompt that can be drawn anew."""
         return PARTS

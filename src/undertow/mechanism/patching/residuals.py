@@ -7,11 +7,10 @@ Layers of the common kind are run fused, where the model gives the same logits s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from transformers import PreTrainedModel
 from undertow.errors import UserError
 from undertow.models import decoder_layers, gathered_mlp, selected_logits
 from undertow.models.fused import FusedModel
-from undertow.models.residual import begun_above, gives_tuples
+from undertow.models.residual import begun_above, gives_tuples, on_residuals
 
 Change = Callable[[Tensor], Tensor]
 """From a layer's output `[batch, position, d_model]` to what goes on in its place."""
@@ -84,11 +83,10 @@ class Residuals:
         """
         found: list[Tensor] = []
 
-        def keep(hidden: Tensor) -> Tensor:
+        def keep(_: int, hidden: Tensor) -> None:
             found.append(hidden)
-            return hidden
 
-        with self._changed(dict.fromkeys(range(self.n_layers), keep)):
+        with on_residuals(self.model, keep):
             logits = self._logits(batch)
         return torch.stack(found), logits
 
@@ -134,15 +132,11 @@ class Residuals:
         rows = torch.arange(len(batch.ids), device=batch.ids.device)
         return selected_logits(self.model, batch.ids, None, rows, batch.ends)
 
-    @contextmanager
-    def _changed(self, changes: Mapping[int, Change]) -> Generator[None]:
+    def _changed(self, changes: Mapping[int, Change]) -> AbstractContextManager[None]:
         """Within, the outputs of layers are replaced."""
-        with ExitStack() as stack:
-            for layer, change in changes.items():
-                hook = _output_hook(change)
-                handle = self.layers[layer].register_forward_hook(hook)
-                stack.callback(handle.remove)
-            yield
+        return on_residuals(
+            self.model, lambda layer, hidden: changes[layer](hidden), layers=changes
+        )
 
     def _run_fused(self, fused: FusedModel, layer: int, hidden: Tensor, batch: Batch) -> Tensor:
         """Return what `run_from` does: no padding, and of the last layer the ends alone."""
@@ -159,15 +153,3 @@ class Residuals:
     @cached_property
     def _gives_tuples(self) -> bool:
         return gives_tuples(self.model)
-
-
-def _output_hook(change: Change) -> Callable[[nn.Module, Any, Any], Any]:
-    """Return a forward hook that changes a layer's hidden states, whatever it returns them in."""
-
-    def hook(_: nn.Module, __: Any, output: Any) -> Any:
-        if isinstance(output, tuple):
-            first, *rest = cast("tuple[Tensor, ...]", output)
-            return (change(first), *rest)
-        return change(output)
-
-    return hook

@@ -75,6 +75,44 @@ def cosine_by_layer(
     return CosineCurve(point, low, high, int(min(own.sum() for own in counts)))
 
 
+def cosine_blocks(first: SteeringVectors, second: SteeringVectors, place: Place) -> Array:
+    """Return the cosine after each layer as one number per block of rows, `[block, layer]`.
+
+    The mean over blocks is the cosine, and their spread that of the cosine over rows: to the
+    cosine itself each block adds how far it alone moves it, to first order (the infinitesimal
+    jackknife). So cosines can be averaged over layers and seeds, and compared in pairs, like any
+    table of measurements. Near 1 the first order is not all, and the spread too small. A vector of
+    zero has no direction: its cosines are NaN.
+
+    Args:
+        first: Of one subject, as a teacher.
+        second: Of another, over the same rows.
+        place: Where the vectors were taken.
+
+    Raises:
+        UserError: They were taken from different rows, or one has none for that place.
+    """
+    if first.meta.rows != second.meta.rows or len(first.rows) != len(second.rows):
+        raise UserError(
+            "vectors of different rows have no blocks in common",
+            where=f"{first.meta.subject}, {second.meta.subject}",
+            fix="take both from the same rows",
+        )
+    one, other = (vectors.at(place).double().numpy() for vectors in (first, second))
+    shares = (first.rows / first.rows.sum()).double().numpy()
+    cosine = _cosines(one, other, shares[None], shares[None])[0]
+    ours, theirs = (np.einsum("b,bld->ld", shares, vectors) for vectors in (one, other))
+    lengths = [np.linalg.norm(vectors, axis=1) for vectors in (ours, theirs)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        units = [
+            vectors / length[:, None]
+            for vectors, length in zip((ours, theirs), lengths, strict=True)
+        ]
+        moved = np.einsum("bld,ld->bl", one, units[1] - cosine[:, None] * units[0]) / lengths[0]
+        moved += np.einsum("bld,ld->bl", other, units[0] - cosine[:, None] * units[1]) / lengths[1]
+    return cosine + len(shares) * shares[:, None] * moved
+
+
 def _drawn(rows: Array, config: BootstrapConfig, rng: np.random.Generator) -> Array:
     """Return `[resample, block]`, how often each block's rows count."""
     n_blocks = len(rows)

@@ -89,7 +89,7 @@ def fused_layer(layer: nn.Module) -> FusedLayer | None:
     attention, mlp = parts.self_attn, parts.mlp
     if sorted(name for name, _ in attention.named_children()) != ATTENTION_PARTS:
         return None
-    if getattr(attention, "sliding_window", None) is not None or not hasattr(mlp, "gate_proj"):
+    if _slides(attention) or not hasattr(mlp, "gate_proj"):
         return None
     head_dim: int = attention.head_dim
     qkv = [attention.q_proj, attention.k_proj, attention.v_proj]
@@ -105,3 +105,13 @@ def fused_layer(layer: nn.Module) -> FusedLayer | None:
     pieces = cast(tuple[Projections, Projections, Projections, Projections], joined)
     n_query, n_key, n_value = (layer.out_features // head_dim for layer in qkv)
     return FusedLayer(*pieces, (n_query, n_key, n_value), attention.scaling)
+
+
+def _slides(attention: Any) -> bool:
+    """Return whether a layer sees the last positions only.
+
+    Where layers do not say it, the configuration does, for all of them alike.
+    """
+    config = getattr(attention, "config", None)
+    window = getattr(attention, "sliding_window", getattr(config, "sliding_window", None))
+    return window is not None
