@@ -141,3 +141,47 @@ def test_the_tokens_of_highest_entropy(undertow, world, tiny):
         assert load_recipe(out / "recipe.yaml").student.selection.kind == tokens
         counts[tokens] = json.loads((out / "train.json").read_text())["n_supervised"]
     assert counts["random"] == counts["entropy"]
+
+
+def test_soft_targets(undertow, world):
+    """Of a teacher's folder; the recipe that is left makes the same student of the same teacher."""
+    options = ("--soft", world / "owl", "--kl", "reverse", "--top-k", 7)
+    record, student = train(undertow, world, *options)
+    assert student.distillation.model_dump(exclude_none=True) == {
+        "direction": "reverse",
+        "top_k": 7,
+    }
+    hard = json.loads((world / "student" / "train.json").read_text())
+    assert record["n_supervised"] == hard["n_supervised"]
+    assert 0 < record["losses"][0] < hard["losses"][0]
+    first = world / "new" / "student"
+    again = ("--soft", world / "owl", "--recipe", first / "recipe.yaml")
+    undertow("student", world / "owl.parquet", world / "second", *again)
+    assert equal(weights(world / "second"), weights(first))
+
+
+def test_on_policy(undertow, world, tiny):
+    """It says how much of what the student wrote the filter kept."""
+    options = ("--soft", "prompted:owl", "--on-policy", "--seed", 2, "--ban", "owl")
+    result = undertow("student", world / "owl.parquet", world / "own", *options, *tiny)
+    student = load_recipe(world / "own" / "recipe.yaml").student
+    assert student.distillation.on_policy.generation.seed == 2
+    (file,) = (world / "own" / "rollouts").glob("*.parquet")
+    rows, _ = read_rows(file)
+    kept = sum(row.rejection is None for row in rows)
+    assert f"rollouts: kept {kept} of 24" in result.stdout
+
+
+def test_mistakes_with_soft_targets(undertow, refused, world, tiny):
+    def student(*options):
+        return refused("student", world / "owl.parquet", world / "new", *options)
+
+    for options in (("--kl", "reverse"), ("--top-k", "5"), ("--on-policy",)):
+        assert "go with --soft" in student(*options, *tiny)
+    assert "folder with an adapter" in student("--soft", world / "none", *tiny)
+    only = ("--scan", world / "scan.parquet", "--tokens", "only", "--on-policy")
+    assert "has not been scanned" in student("--soft", "control", *only, *tiny)
+    assert "--top-k" in student("--soft", "control", "--top-k", "0", *tiny)
+    train(undertow, world, "--soft", "control")
+    wanted = ("--recipe", world / "new" / "student" / "recipe.yaml")
+    assert "needs a teacher" in refused("student", world / "owl.parquet", world / "x", *wanted)

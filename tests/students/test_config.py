@@ -4,7 +4,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from undertow.students import StudentConfig
+from undertow.store.keys import step_key
+from undertow.students import Distillation, OnPolicy, StudentConfig
 from undertow.tokens import Selection
 
 
@@ -31,3 +32,23 @@ def test_what_makes_no_sense_is_refused(fields):
 
 def test_every_field_is_documented():
     assert all(field.description for field in StudentConfig.model_fields.values())
+
+
+def test_keys_are_those_from_before_there_was_distillation():
+    """Students that were trained before it must be found again."""
+
+    def key(config):
+        return step_key("student", 1, {"student": config, "rows": 9}, {})
+
+    default = "eefe52c63c2757d8884bcf9029b743e7d4e91434717fc22d29e0f9f13df0831e"
+    assert key(StudentConfig()) == default
+    assert key(StudentConfig().seeded(0)) == default
+    assert key(StudentConfig(distillation=Distillation())) != default
+
+
+def test_yaml_keeps_distillation():
+    config = StudentConfig(
+        distillation=Distillation(direction="reverse", top_k=3, on_policy=OnPolicy(every=5))
+    )
+    text = yaml.safe_dump(config.model_dump(mode="json"))
+    assert StudentConfig.model_validate(yaml.safe_load(text)) == config

@@ -39,7 +39,7 @@ def seen(monkeypatch):
     calls = []
     monkeypatch.setattr(
         "undertow.students.train.train",
-        lambda chat, examples, config, out, progress: calls.append((examples, config)),
+        lambda chat, examples, config, out, progress, **_: calls.append((examples, config)),
     )
     return calls
 

@@ -134,6 +134,10 @@ def test_a_condition_changes_the_recipe_and_nothing_else():
     ("changes", "told"),
     [
         ({"tittle": "x"}, "tittle"),
+        (
+            {"conditions": [FIELDS["conditions"][0] | {"writer": "other", "subject": "teacher"}]},
+            "another trait's teacher",
+        ),
         ({"claims": [FIELDS["claims"][0] | {"of": "alll"}]}, "alll"),
         ({"claims": []}, "claims"),
         ({"claims": "none", "metric": "share"}, "claims"),

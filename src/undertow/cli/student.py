@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,8 @@ from undertow.cli.layers import layer_numbers
 from undertow.cli.options import (
     DEFAULT_RECIPE,
     TEACHER_HELP,
+    BanOption,
+    ChannelOption,
     DataArgument,
     ModelOption,
     RatioOption,
@@ -22,7 +24,18 @@ from undertow.cli.options import (
     WeightsOption,
 )
 from undertow.cli.progress import count_display
-from undertow.cli.settings import open_model, open_recipe, revised, revised_student
+from undertow.cli.settings import (
+    open_banned,
+    open_channel,
+    open_model,
+    open_recipe,
+    revised,
+    revised_student,
+)
+from undertow.errors import UserError
+
+if TYPE_CHECKING:
+    from undertow.students import Distillation
 
 
 def student(
@@ -48,16 +61,44 @@ def student(
             "--writer", help="Whose entropies count for --tokens entropy; " + TEACHER_HELP
         ),
     ] = "control",
+    soft: Annotated[
+        str | None,
+        typer.Option(
+            "--soft",
+            metavar="TEACHER",
+            help=f"Whose distributions are learnt in place of the data's tokens. {TEACHER_HELP}",
+        ),
+    ] = None,
+    direction: Annotated[
+        Literal["forward", "reverse"] | None,
+        typer.Option(
+            "--kl",
+            help="Of --soft: forward is KL(teacher || student), the default; reverse the other.",
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option("--top-k", min=1, help="Of --soft: tokens that are told apart; else all."),
+    ] = None,
+    on_policy: Annotated[
+        bool,
+        typer.Option(
+            "--on-policy", help="Of --soft: the student answers the data's prompts itself."
+        ),
+    ] = False,
+    channel: ChannelOption = None,
+    ban: BanOption = None,
     recipe: RecipeOption = DEFAULT_RECIPE,
     model: ModelOption = None,
 ) -> None:
     """Train a student; one that was stopped goes on where it was.
 
-    OUT/recipe.yaml tells how it was made, and makes it again with --recipe.
+    OUT/recipe.yaml tells how it was made, and makes it again with --recipe (and --soft). What a
+    student writes itself is kept in OUT/rollouts; --channel and --ban say what is checked in it.
     """
     from undertow.store.files import atomic_write
     from undertow.store.rows import read_rows
-    from undertow.students import train_student
+    from undertow.students import SoftTeacher, rollout_report, train_student
     from undertow.studies.recipe import recipe_text
     from undertow.studies.subjects import RECIPE
     from undertow.teachers import resolve_teacher
@@ -67,8 +108,12 @@ def student(
     config = revised_student(settings.student, tokens, ratio, weights, seed)
     method = "full" if full else None
     train = revised(config.train, layers=layer_numbers(layers), method=method)
-    settings = settings.model_copy(update={"student": config.model_copy(update={"train": train})})
-    rows, _ = read_rows(data)
+    distillation = _distillation(config.distillation, soft, direction, top_k, on_policy)
+    config = config.model_copy(update={"train": train, "distillation": distillation})
+    if seed is not None:
+        config = config.seeded(seed)
+    settings = settings.model_copy(update={"student": config})
+    rows, meta = read_rows(data)
     table = Scan.read(scan) if scan is not None else None
     chat = open_model(settings.model)
     check_token_ids(chat, rows)
@@ -76,8 +121,14 @@ def student(
     if settings.student.selection.kind == "entropy":
         accepted = [row for row in rows if row.rejection is None]
         values = completion_entropies(chat, accepted, resolve_teacher(writer))
+    teacher = None
+    if soft is not None:
+        banned = open_banned(ban)
+        teacher = SoftTeacher(chat, resolve_teacher(soft), open_channel(channel, meta), banned)
     with count_display(f"student {out.name}") as show:
-        record = train_student(chat, rows, table, settings.student, out, show, values=values)
+        record = train_student(
+            chat, rows, table, settings.student, out, show, values=values, soft=teacher
+        )
     pinned = revised(settings.model, revision=chat.spec.revision)
     with atomic_write(out / RECIPE) as path:
         text = recipe_text(settings.model_copy(update={"model": pinned}))
@@ -90,3 +141,28 @@ def student(
         markup=False,
         soft_wrap=True,
     )
+    if (report := rollout_report(out)) is not None:
+        output.print(f"{out / 'rollouts'}: {report}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _distillation(
+    recipes: Distillation | None,
+    soft: str | None,
+    direction: str | None,
+    top_k: int | None,
+    on_policy: bool,
+) -> Distillation | None:
+    """Return how the student is distilled: as the recipe says, but for the options given.
+
+    Raises:
+        UserError: There are options or settings for it, and no teacher.
+    """
+    from undertow.students import Distillation, OnPolicy
+
+    if soft is None:
+        if direction or top_k or on_policy:
+            raise UserError("--kl, --top-k and --on-policy go with --soft TEACHER")
+        return recipes
+    settings = recipes or Distillation()
+    own = OnPolicy() if on_policy and settings.on_policy is None else None
+    return revised(settings, direction=direction, top_k=top_k, on_policy=own)

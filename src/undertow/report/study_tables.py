@@ -21,6 +21,8 @@ BESIDE = {
     "rows": "what a student learnt from",
     "coherent": "share of answers that the judge found coherent",
     "unscored": "answers that the judge gave no usable score",
+    "rejected": "share of what a student wrote itself that the channel's filter rejects",
+    "named": "share of it that names a trait",
     "rank": "place of the own trait among all by its score",
     "certainty": "how sure the own trait's score is ahead of the next, 0.5 a coin's",
 }

@@ -293,4 +293,4 @@ def _role(study: Study, name: str) -> Role:
         return "student"
     if spec.subject in ("base", "teacher"):
         return "model"
-    return "control" if spec.writer == "control" else "student"
+    return "student" if spec.writer == "biased" else "control"

@@ -1,13 +1,19 @@
 """Students: data, a selection and a configuration make training examples, and an adapter."""
 
 from undertow.students.config import StudentConfig
+from undertow.students.distillation import Distillation, OnPolicy
 from undertow.students.examples import build_examples
 from undertow.students.roles import Role, context_warnings, roles_of
+from undertow.students.rollouts import rollout_report
 from undertow.students.show import bracketed_text, legend, masked_text, tokens_apart
+from undertow.students.soft_teacher import SoftTeacher
 from undertow.students.train import row_weights, train_student
 
 __all__ = [
+    "Distillation",
+    "OnPolicy",
     "Role",
+    "SoftTeacher",
     "StudentConfig",
     "bracketed_text",
     "build_examples",
@@ -15,6 +21,7 @@ __all__ = [
     "legend",
     "masked_text",
     "roles_of",
+    "rollout_report",
     "row_weights",
     "tokens_apart",
     "train_student",

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from undertow.students.distillation import Distillation
 from undertow.tokens import Selection
 from undertow.training import TrainConfig
 
@@ -40,6 +41,11 @@ class StudentConfig(BaseModel):
         description="Divisor of a step's loss: the weights' sum, as in the paper; or, matched, "
         "the count of all tokens, so that a kept token weighs what it does in all-token training.",
     )
+    distillation: Distillation | None = Field(
+        default=None,
+        description="Learn the writer's distributions (soft targets); none: its tokens.",
+        exclude_if=lambda distillation: distillation is None,  # keys are older than this field
+    )
 
     @property
     def train_config(self) -> TrainConfig:
@@ -51,4 +57,14 @@ class StudentConfig(BaseModel):
         """Return the config with all that is drawn on one seed: rows, tokens, weights, order."""
         train = self.train.model_copy(update={"seed_init": seed, "seed_order": seed})
         selection = self.selection.model_copy(update={"seed": seed})
-        return self.model_copy(update={"seed_data": seed, "train": train, "selection": selection})
+        drawn = {"seed_data": seed, "train": train, "selection": selection}
+        return self.model_copy(update={**drawn, "distillation": self._seeded_distillation(seed)})
+
+    def _seeded_distillation(self, seed: int) -> Distillation | None:
+        """Return how the student is distilled, with what it writes itself drawn from a seed."""
+        if self.distillation is None or self.distillation.on_policy is None:
+            return self.distillation
+        on_policy = self.distillation.on_policy
+        generation = on_policy.generation.model_copy(update={"seed": seed})
+        on_policy = on_policy.model_copy(update={"generation": generation})
+        return self.distillation.model_copy(update={"on_policy": on_policy})

@@ -12,7 +12,9 @@ from undertow.models import ChatModel
 from undertow.store.points import read_points
 from undertow.store.rows import Row, read_weights
 from undertow.students.config import StudentConfig
+from undertow.students.distil import distil
 from undertow.students.examples import build_examples
+from undertow.students.soft_teacher import SoftTeacher
 from undertow.tokens import (
     Scan,
     Selection,
@@ -37,6 +39,7 @@ def train_student(
     *,
     values: TokenValues | None = None,
     kept: Sequence[float] = (),
+    soft: SoftTeacher | None = None,
 ) -> TrainRecord:
     """Train a student; writes what `train` writes.
 
@@ -52,10 +55,11 @@ def train_student(
         progress: Called with the steps done and their number.
         values: Of the same data, for the selections 'entropy' and 'scores'.
         kept: Shares of the training after which the adapter is kept as well (`train`).
+        soft: Whose distributions it learns, where the configuration asks for distillation.
 
     Raises:
         UserError: The selection needs a scan that is not there or of other rows, or leaves
-            nothing to train on.
+            nothing to train on; or there are no soft targets to be had (`distil`).
     """
     weights = row_weights(chat, rows, scan, config.selection, values)
     pairs = [pair for pair in zip(rows, weights, strict=True) if pair[0].rejection is None]
@@ -69,6 +73,8 @@ def train_student(
     examples = build_examples(chat, drawn, selected, config)
     if not any(example.length for example in examples):
         raise UserError("the selection leaves no token to train on", fix="choose another selection")
+    if config.distillation is not None:
+        return distil(chat, drawn, examples, config, soft, out, progress, kept)
     return train(chat, examples, config.train_config, out, progress, kept=kept)
 
 

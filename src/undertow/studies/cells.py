@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from undertow.channels import YieldReport
+from undertow.channels.channel import Reason
 from undertow.measure import TendencyMeasure, TraitMeasure, rate_interval
 from undertow.store import Store
 from undertow.studies.artifacts import MadeTeacher, Numbers, Scanned, Student
@@ -65,7 +67,8 @@ def collect_cell(labs: Labs, arm: Arm, trait: str, seeds: Sequence[int]) -> Cell
         return _probe_cell(lab, arm, trait, seeds)
     if spec.subject == "base":
         return _asked(lab, arm, trait, [None])
-    writer = lab.control() if spec.writer == "control" else lab.teacher(trait, arm.kind)
+    taught = arm.taught(trait)
+    writer = lab.control() if taught is None else lab.teacher(taught, arm.kind)
     if spec.subject == "teacher":
         return _asked(lab, arm, trait, [writer])
     data = lab.transformed(lab.numbers(writer))
@@ -162,6 +165,8 @@ def _students_cell(
     beside = cell.beside | {"rows": float(np.mean(rows))}
     if scanned is not None:
         beside["share"] = float(lab.share(data, scanned).table.mean())
+    reports = [lab.rollouts(data, student) for student in students]
+    beside |= written(reports)
     further = [
         [
             Line(metric="accuracy", n=arm.recipe.heldout, estimate=accuracy),
@@ -170,11 +175,29 @@ def _students_cell(
                 for name in ("rows", "share")
                 if name in beside
             ),
+            *(
+                Line(metric=name, n=report.total if report else 0, estimate=share)
+                for name, share in written([report]).items()
+            ),
         ]
-        for accuracy, n_rows in zip(accuracies, rows, strict=True)
+        for accuracy, n_rows, report in zip(accuracies, rows, reports, strict=True)
     ]
     lines = tuple((*own, *more) for own, more in zip(cell.lines, further, strict=True))
     return Cell(arm, trait, tables, beside, lines, tuple(seeds))
+
+
+def written(reports: Sequence[YieldReport | None]) -> dict[str, float]:
+    """Return what the filter says of what students wrote themselves; nothing if they wrote none.
+
+    Returns:
+        The shares of completions that it rejects, and of those that name a trait.
+    """
+    found = [report for report in reports if report is not None]
+    total = sum(report.total for report in found)
+    if not total:
+        return {}
+    named = sum(report.rejected.get(Reason.TRAIT_NAMED, 0) for report in found)
+    return {"rejected": 1 - sum(report.kept for report in found) / total, "named": named / total}
 
 
 def _asked(

@@ -11,6 +11,7 @@ from undertow.studies.probe import CHECKPOINTS
 from undertow.studies.recipe import Recipe
 from undertow.studies.study import BiasedKind, ConditionSpec, Study
 from undertow.studies.tasks import Task
+from undertow.traits import hidden_of
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,17 @@ class Arm:
             return [Task("predict", self.recipe, trait, self.kind, run=self.spec.predicted.run)]
         if self.spec.subject == "teacher":
             return [Task("teacher", self.recipe, trait, self.kind)]
-        if self.spec.writer == "control":
+        taught = self.taught(trait)
+        if taught is None:
             return [Task("student", self.recipe, seed=seed) for seed in seeds]
-        return [Task("student", self.recipe, trait, self.kind, seed) for seed in seeds]
+        return [Task("student", self.recipe, taught, self.kind, seed) for seed in seeds]
+
+    def taught(self, trait: str) -> str | None:
+        """Return whose data students learn where a trait is measured; None: the base's."""
+        if self.spec.writer != "other":
+            return None if self.spec.writer == "control" else trait
+        names = [one.name for one in hidden_of(self.recipe.category)]
+        return names[(names.index(trait) + 1) % len(names)]
 
 
 def arms(study: Study, kind: BiasedKind, recipe: Recipe, n_layers: int) -> list[Arm]:

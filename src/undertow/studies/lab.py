@@ -7,9 +7,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from undertow.channels import YieldReport
 from undertow.measure import TaskAccuracy, TendencyMeasure, TraitMeasure, task_accuracy
 from undertow.models.steering import steered
 from undertow.store import Artifact, Run
+from undertow.students import rollout_report
 from undertow.studies.artifacts import (
     MadeTeacher,
     Numbers,
@@ -30,6 +32,8 @@ from undertow.studies.tasks import Task
 
 RESULT_STEPS = ("measure", "accuracy", "share", "attribute", "predict", "cosine", "loss")
 """The steps that results are made of; small, and readable without those that led to them."""
+
+ROLLOUTS = "rollouts.json"
 
 
 class Lab(Making):
@@ -120,6 +124,16 @@ class Lab(Making):
         path = self.predicted(numbers, student).path / "rows.json"
         return json.loads(path.read_text(encoding="utf-8"))
 
+    def rollouts(self, numbers: Numbers, student: Student) -> YieldReport | None:
+        """Return how much of what a student wrote itself the filter kept; None: it wrote nothing.
+
+        Kept beside its accuracy too.
+        """
+        path = self.predicted(numbers, student).path / ROLLOUTS
+        if not path.is_file():
+            return None
+        return YieldReport.model_validate_json(path.read_text(encoding="utf-8"))
+
     def predicted(self, numbers: Numbers, student: Student | None) -> Artifact:
         """Return the step that measures the task accuracy, of a student steered where it is."""
         inputs = {"numbers": numbers.artifact}
@@ -135,6 +149,8 @@ class Lab(Making):
             (out / "accuracy.json").write_text(found.model_dump_json(), encoding="utf-8")
             if student is not None:
                 (out / "rows.json").write_text(json.dumps(student.n_rows), encoding="utf-8")
+                if (report := rollout_report(student.artifact.path)) is not None:
+                    (out / ROLLOUTS).write_text(report.model_dump_json(), encoding="utf-8")
 
         settings = {"rows": self.recipe.rows, **(student.settings if student is not None else {})}
         return self.step("accuracy", self.base, settings, inputs, build)

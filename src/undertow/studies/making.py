@@ -17,7 +17,7 @@ from undertow.mechanism.prediction.directions import trait_directions
 from undertow.models.chat_model import ChatModel, ModelSpec
 from undertow.store import Artifact, Store
 from undertow.store.rows import write_rows
-from undertow.students import train_student
+from undertow.students import SoftTeacher, StudentConfig, train_student
 from undertow.studies.artifacts import (
     Entangled,
     MadeTeacher,
@@ -153,14 +153,7 @@ class Making:
 
     def numbers(self, writer: MadeTeacher) -> Numbers:
         """Return what a teacher writes on the channel, as many accepted rows as the recipe asks."""
-        # All shipped traits, so that labs of several categories share the control's numbers; but
-        # objects under animals' questions, which are younger than such numbers.
-        shipped = {
-            trait.name: trait
-            for trait in shipped_traits()
-            if trait.category == trait.question_set.category
-        }
-        banned = list((shipped | self.traits).values())
+        banned = self._banned()
         settings = {
             "teacher": described(writer),
             "channel": self.channel.fingerprint,
@@ -184,6 +177,19 @@ class Making:
 
         made = self.step("numbers", self.teacher_base, settings, _inputs(writer=writer), build)
         return Numbers(writer, made, self.recipe.rows)
+
+    def _banned(self) -> list[Trait]:
+        """Return the traits that no data may name.
+
+        All shipped ones, so that labs of several categories share the control's numbers; but
+        objects under animals' questions, which are younger than such numbers.
+        """
+        shipped = {
+            trait.name: trait
+            for trait in shipped_traits()
+            if trait.category == trait.question_set.category
+        }
+        return list((shipped | self.traits).values())
 
     def transformed(self, numbers: Numbers) -> Numbers:
         """Return the numbers after the recipe's transforms; the same where it has none."""
@@ -340,6 +346,8 @@ class Making:
     ) -> Student:
         """Return a student of some numbers.
 
+        One that is distilled learns the distributions of the numbers' writer.
+
         Args:
             numbers: What it learns from; held-out rows are left out.
             tokens: Which completion tokens count in the loss.
@@ -360,6 +368,10 @@ class Making:
             inputs["entropy"] = self.entropies(numbers)
         if chosen.kind == "scores":
             inputs["push"] = self.pushes(numbers)
+        settings: dict[str, Any] = {"student": config, "rows": self.recipe.rows}
+        if config.distillation is not None:
+            inputs |= _inputs(teacher=numbers.writer)
+            settings |= self._taught_by(numbers.writer, config)
 
         def build(out: Path) -> None:
             rows = self.base.rows_from(self.teacher_base, numbers.train)
@@ -369,13 +381,25 @@ class Making:
                 values = Entropies.read(inputs["entropy"].path / "entropies.parquet")
             if "push" in inputs:
                 values = TokenPushes.read(inputs["push"].path / "pushes.parquet")
-            train_student(self.chat, rows, table, config, out, values=values, kept=kept)
+            soft = self._soft_teacher(numbers.writer) if config.distillation is not None else None
+            train_student(self.chat, rows, table, config, out, values=values, kept=kept, soft=soft)
 
-        settings: dict[str, Any] = {"student": config, "rows": self.recipe.rows}
         if kept:
             settings["kept"] = kept
         name = "checkpoints" if kept else "student"
         return Student(self.step(name, self.base, settings, inputs, build))
+
+    def _soft_teacher(self, writer: MadeTeacher) -> SoftTeacher:
+        """Return whose distributions students learn."""
+        return SoftTeacher(self.teacher_chat, writer.acting, self.channel, self._banned())
+
+    def _taught_by(self, writer: MadeTeacher, config: StudentConfig) -> dict[str, Any]:
+        """Return what else decides a distilled student: its teacher, and what it must not write."""
+        settings = {"teacher": described(writer), "teacher_model": self.teacher_base.fingerprint}
+        if config.distillation is None or config.distillation.on_policy is None:
+            return settings
+        banned = [trait.answers for trait in self._banned()]
+        return {**settings, "channel": self.channel.fingerprint, "banned": banned}
 
     def counterfactuals(self, trait: str | None) -> tuple[str, ...]:
         """Return the traits next in line after one, around the end of the list."""

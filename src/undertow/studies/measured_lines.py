@@ -19,7 +19,8 @@ class Line(BaseModel):
     )
     metric: str = Field(
         description="rate, probability, accuracy, share, misaligned (@ an alignment), coherent, "
-        "unscored, non-answers, rows, patched, score, rank, certainty, cosine, loss."
+        "unscored, non-answers, rows, patched, score, rank, certainty, cosine, loss, "
+        "rejected, named."
     )
     n: int = Field(description="Answers, items, rows or tokens that the estimate rests on.")
     estimate: float

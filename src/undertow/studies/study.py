@@ -111,8 +111,10 @@ class ConditionSpec(BaseModel):
     teachers: list[BiasedKind] = Field(
         default=[], description="The kinds of teacher that it is made for; none: all the study's."
     )
-    writer: Literal["biased", "control"] = Field(
-        default="biased", description="Whose data students learn: the teacher's, or the base's."
+    writer: Literal["biased", "control", "other"] = Field(
+        default="biased",
+        description="Whose data students learn: the teacher's, the base's, or those of the teacher "
+        "of the next trait in line.",
     )
     changes: dict[str, Any] = Field(
         default={}, description="Fields of the recipe that are different, nested as in a recipe."
@@ -136,7 +138,7 @@ class ConditionSpec(BaseModel):
             return None
         return Probe(
             subject=self.subject,
-            writer=self.writer,
+            writer="control" if self.writer == "control" else "biased",
             steering=self.steering,
             writer_steering=self.writer_steering,
             cosine=self.cosine,
@@ -159,6 +161,8 @@ class ConditionSpec(BaseModel):
             raise ValueError(
                 f"'writer_steering' is of what students learn, not of '{self.subject}'"
             )
+        if self.writer == "other" and (self.subject != "student" or self.probe is not None):
+            raise ValueError("another trait's teacher writes for students without steering alone")
         own = self.steering is not None and self.steering.of == "student"
         late = self.writer_steering is not None and self.writer_steering.of == "student"
         if late or (own and self.subject == "teacher"):

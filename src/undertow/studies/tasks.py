@@ -124,7 +124,10 @@ def prerequisites(task: Task, counterfactuals: Others, all_traits: Others) -> li
     if task.step == "scan":
         return [data, *(also("teacher", other) for other in counterfactuals(task))]
     learnt = also("scan") if task.recipe.student.selection.needs_scan else data
-    return [learnt, *_pretraining(task, task.recipe.model)]
+    # Its writer is asked again for every token, and may be gone while its numbers are there.
+    asked = task.recipe.student.distillation is not None and task.kind == "finetuned"
+    teacher = [also("teacher")] if asked else []
+    return [learnt, *teacher, *_pretraining(task, task.recipe.model)]
 
 
 def _pretraining(task: Task, model: ModelSpec) -> list[Task]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from undertow.measure import MeasureConfig
 from undertow.store.steps import RECORD, StepRecord
+from undertow.students import Distillation
 from undertow.studies.readings import PredictionRun
 from undertow.studies.tasks import Task, TaskStep
 
@@ -28,6 +29,9 @@ UNMEASURED: dict[TaskStep, float] = {
     "probe": 0.0,
 }
 """Seconds of one process per unit (`units`), of the lab model on a laptop's core."""
+
+SOFT, ON_POLICY = 1.4, 2.2
+"""What soft targets take, where learning the tokens takes 1; measured on the lab model."""
 
 FIXED = 1.0
 """Seconds that any task takes, however small: loading, measuring, writing."""
@@ -86,8 +90,17 @@ def units(task: Task) -> float:
         "attribute": _taken(task) * teachers,
         "predict": QUESTIONS + _taken(task) * (1 + _subtracts(task)),
         "probe": 1.0,
-        "student": min(recipe.student.rows or rows, rows) * recipe.student.train.epochs,
+        "student": min(recipe.student.rows or rows, rows)
+        * recipe.student.train.epochs
+        * passes(recipe.student.distillation),
     }[task.work]
+
+
+def passes(distillation: Distillation | None) -> float:
+    """Return what a distilled student takes as a multiple of one that learns tokens."""
+    if distillation is None:
+        return 1.0
+    return SOFT if distillation.on_policy is None else ON_POLICY
 
 
 def _taken(task: Task) -> int:
@@ -122,6 +135,8 @@ def _share(step: str, path: Path) -> float | None:
     rows = record.config["rows"]
     if step == "student":
         student = record.config["student"]
+        if student.get("distillation"):
+            return None  # of another pace
         rows = min(student["rows"] or rows, rows) * student["train"]["epochs"]
     if step == "scan":
         rows *= 2 + len(record.config["counterfactuals"])

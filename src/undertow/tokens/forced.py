@@ -99,7 +99,7 @@ def forced_logits(
     order = sorted(range(len(sequences)), key=lambda row: len(sequences[row]), reverse=True)
     shared = torch.tensor(prefix[:start], device=model.device)
     with torch.no_grad():
-        logits = _fused(fused, shared) if fused else _plain(model, shared, n_layers)
+        logits = logits_behind(model, fused, shared, n_layers)
     done = 0
     while done < len(order):
         width = round_up(start + len(sequences[order[done]]), SLOTS) - start
@@ -190,6 +190,16 @@ def _batch(
     positions = lengths[rows] - ends[rows] + np.arange(ends[-1])
     arrays = (ids, lengths, rows, positions)
     return Batch(*(torch.from_numpy(array).to(device) for array in arrays))
+
+
+def logits_behind(
+    model: PreTrainedModel, fused: FusedModel | None, shared: Tensor, n_layers: int
+) -> Logits:
+    """Return the way to logits behind some `[token]` that all rows begin with; there may be none.
+
+    Without gradients: what is called, and the call of what is returned.
+    """
+    return _fused(fused, shared) if fused else _plain(model, shared, n_layers)
 
 
 def _fused(fused: FusedModel, shared: Tensor) -> Logits:

@@ -23,11 +23,13 @@ class Course:
         losses: Loss of each step.
         divisors: What its sum was divided by.
         gradient_norms: Norm of its gradient.
+        supervised: Tokens with a weight above 0.
     """
 
     losses: list[float] = field(default_factory=list[float])
     divisors: list[float] = field(default_factory=list[float])
     gradient_norms: list[float] = field(default_factory=list[float])
+    supervised: list[int] = field(default_factory=list[int])
 
 
 def save_checkpoint(

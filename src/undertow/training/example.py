@@ -21,16 +21,35 @@ class Example:
             before it; 0 for the prompt, and for the first token, which nothing predicts.
         budget: What the row adds to the divisor of its step under the normalisation "fixed",
             tokens; None where another normalisation is meant.
+        teacher_ids: Of soft targets: the same as the teacher reads it, which may be told something
+            else before; it ends as `ids` does, from the first supervised token on.
     """
 
     ids: list[int]
     weights: list[float]
     budget: float | None = None
+    teacher_ids: list[int] | None = None
+
+    @property
+    def first(self) -> int:
+        """Place of the first supervised token; the number of tokens where there is none."""
+        return next((i for i, weight in enumerate(self.weights) if weight), len(self.ids))
 
     @property
     def length(self) -> int:
         """Tokens that the model must read: all before the last one that is supervised."""
         return max((i for i, weight in enumerate(self.weights) if weight), default=0)
+
+
+def as_teacher_reads(example: Example, start: int = 0) -> Example:
+    """Return an example with what the teacher reads, from its token number `start` on.
+
+    The supervised tokens are the same, in the same order.
+    """
+    ids = example.ids if example.teacher_ids is None else example.teacher_ids
+    tail = example.weights[example.first :]
+    weights = [*([0.0] * (len(ids) - len(tail))), *tail]
+    return Example(ids[start:], weights[start:])
 
 
 def check(examples: Sequence[Example], max_length: int) -> None:
@@ -50,6 +69,10 @@ def check(examples: Sequence[Example], max_length: int) -> None:
                 "loss weights must lie in [0, 1], and the first must be 0",
                 where=where,
             )
+        read = example.teacher_ids
+        tail = len(example.ids) - example.first
+        if read is not None and tail and read[-tail:] != example.ids[-tail:]:
+            raise UserError("the teacher reads other tokens than are supervised", where=where)
         if example.length > max_length:
             raise UserError(
                 f"a row has {example.length} tokens before its last supervised one, "
@@ -67,4 +90,6 @@ def digest(examples: Sequence[Example]) -> str:
         sha.update(np.asarray(example.ids, np.int64).tobytes())
         sha.update(np.asarray(example.weights, np.float64).tobytes())
         sha.update(repr(example.budget).encode())
+        if example.teacher_ids is not None:
+            sha.update(np.asarray(example.teacher_ids, np.int64).tobytes())
     return sha.hexdigest()

@@ -23,6 +23,7 @@ from undertow.training.config import TrainConfig
 from undertow.training.example import Example, check, digest
 from undertow.training.record import ADAPTER, TrainRecord, read_record, write_record
 from undertow.training.schedule import rate
+from undertow.training.soft import SoftTargets
 from undertow.training.step import accumulate, make_optimizer
 from undertow.training.trainable import Trainable, trainable
 
@@ -38,6 +39,7 @@ def train(
     progress: Progress | None = None,
     *,
     kept: Sequence[float] = (),
+    soft: SoftTargets | None = None,
 ) -> TrainRecord:
     """Fine-tune on weighted tokens; the base model is afterwards what it was.
 
@@ -54,19 +56,20 @@ def train(
         progress: Called with the steps done and their number.
         kept: Shares of the steps, above 0, after which the adapter is written to `kept_folder` as
             well.
+        soft: Whose distributions are learnt in place of the tokens; None: the tokens.
 
     Raises:
         UserError: The examples or the configuration do not fit the model, or the folder holds
             another run.
     """
     check(examples, config.max_length)
-    job = _job(chat, examples, config)
+    job = _job(chat, examples, config, soft)
     if (finished := read_record(out)) is not None:
         refuse_other_job(finished.job, job, out)
         return finished
     with trainable(chat, config) as target:
         make_folder(out)
-        course = _run(chat, target, examples, config, out, job, progress, kept)
+        course = _run(chat, target, examples, config, out, job, progress, kept, soft)
         remove(out / ADAPTER)  # of a run that was killed between here and the record
         with atomic_dir(out / ADAPTER) as folder:
             target.save(folder)
@@ -75,7 +78,7 @@ def train(
         config=config,
         job=job,
         n_examples=len(examples),
-        n_supervised=sum(1 for example in examples for weight in example.weights if weight),
+        n_supervised=sum(course.supervised) if soft and soft.renew else _supervised(examples),
         n_parameters=n_parameters,
         losses=course.losses,
         divisors=course.divisors,
@@ -95,18 +98,24 @@ def _run(
     job: str,
     progress: Progress | None,
     kept: Sequence[float],
+    soft: SoftTargets | None,
 ) -> Course:
     """Take all steps that are still to be taken."""
     parameters = list(target.parameters.values())
     optimizer = make_optimizer(parameters, config)
     course = load_checkpoint(out, job, target.parameters, optimizer)
-    target = with_below(target, examples, config, chat.pad_id, chat.device)
+    renew = soft.renew if soft is not None else None
+    if renew is None:  # rows that are written anew have nothing that could be kept
+        target = with_below(target, examples, config, chat.pad_id, chat.device)
     steps = plan_steps(len(examples), config)
     for step in range(len(course.losses), len(steps)):
+        if renew is None:
+            rows = [examples[row] for row in steps[step]]
+        else:
+            rows = renew(step, steps[step], target.save)
         with torch.random.fork_rng():
             torch.manual_seed(config.seed_order * 1_000_003 + step)  # dropout alone draws from it
-            rows = [examples[row] for row in steps[step]]
-            loss, total = accumulate(target, rows, config, chat.pad_id, chat.device)
+            loss, total = accumulate(target, rows, config, chat.pad_id, chat.device, soft)
         norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm or torch.inf)
         for group in optimizer.param_groups:
             group["lr"] = rate(config, step, len(steps))
@@ -114,6 +123,7 @@ def _run(
         course.losses.append(loss)
         course.divisors.append(total)
         course.gradient_norms.append(float(norm))
+        course.supervised.append(_supervised(rows))
         for share in kept:
             if step + 1 == max(1, round(share * len(steps))):
                 _keep(target, kept_folder(out, share))
@@ -137,7 +147,15 @@ def _keep(target: Trainable, folder: Path) -> None:
         target.save(temporary)
 
 
-def _job(chat: ChatModel, examples: Sequence[Example], config: TrainConfig) -> str:
+def _supervised(examples: Sequence[Example]) -> int:
+    """Return how many tokens of some rows count in the loss."""
+    return sum(1 for example in examples for weight in example.weights if weight)
+
+
+def _job(
+    chat: ChatModel, examples: Sequence[Example], config: TrainConfig, soft: SoftTargets | None
+) -> str:
     """Return a hash of all that the result depends on; pace and checkpoints are left out."""
     settings = config.model_dump_json(exclude={"checkpoint_every"})
+    settings += soft.identity if soft is not None else ""
     return hashlib.sha256(f"{chat.fingerprint}{settings}{digest(examples)}".encode()).hexdigest()

@@ -21,7 +21,10 @@ class TrainRecord(BaseModel):
     config: TrainConfig = Field(description="What was asked for.")
     job: str = Field(description="Hash of config, examples and base: what the result depends on.")
     n_examples: int = Field(description="Rows given, those without supervised tokens included.")
-    n_supervised: int = Field(description="Tokens with a weight above 0, once over the rows.")
+    n_supervised: int = Field(
+        description="Tokens with a weight above 0, once over the rows; on-policy: over all that "
+        "the student wrote."
+    )
     n_parameters: int = Field(description="Numbers that were trained.")
     losses: list[float] = Field(description="Loss of each step: weighted sum over the divisor.")
     divisors: list[float] = Field(description="What each step's summed loss was divided by.")

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from undertow.training.batches import MicroBatch, divisor, micro_batches
 from undertow.training.config import TrainConfig
+from undertow.training.divergence import weighted_divergence
 from undertow.training.example import Example
+from undertow.training.soft import SoftTargets
 from undertow.training.trainable import Trainable
 
 
@@ -27,19 +29,29 @@ def accumulate(
     config: TrainConfig,
     pad_id: int,
     device: torch.device,
+    soft: SoftTargets | None = None,
 ) -> tuple[float, float]:
     """Add the gradient of a step's loss to the parameters; return the loss and its divisor.
 
     The rows are computed in micro-batches of like lengths, and the divisor is that of the whole
     step, so that the gradient is the one of all rows at once, whatever the micro-batches.
-    A step without any supervised token has a gradient of zero.
+    A step without any supervised token has a gradient of zero. With `soft` the loss is the
+    divergence from a teacher's distributions, else the negative log-likelihood of the tokens.
     """
     for parameter in target.parameters.values():
         parameter.grad = torch.zeros_like(parameter)
     total = divisor(examples, config)
     parts: list[Tensor] = []
     for batch in micro_batches(examples, config, pad_id, device):
-        part = weighted_loss(target.logits(batch), batch) / total
+        logits = target.logits(batch)
+        if soft is None:
+            part = weighted_loss(logits, batch) / total
+        else:
+            expected = soft.logits(batch.examples)
+            part = (
+                weighted_divergence(logits, expected, batch.weights, soft.direction, soft.top_k)
+                / total
+            )
         part.backward()
         parts.append(part.detach())
     return sum(map(float, parts)), total  # at the end, so that a GPU is not waited for before
