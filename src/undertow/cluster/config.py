@@ -30,7 +30,9 @@ class ProcessesConfig(_Config):
     """Worker processes of this machine, one thread each; GPUs are dealt out among them."""
 
     kind: Literal["processes"] = "processes"
-    workers: int | None = Field(None, ge=1, description="Processes; none: one for each CPU.")
+    workers: int | None = Field(
+        default=None, ge=1, description="Processes; none: one for each CPU."
+    )
 
 
 class RayConfig(_Config):
@@ -38,32 +40,41 @@ class RayConfig(_Config):
 
     kind: Literal["ray"] = "ray"
     address: str | None = Field(
-        None, description="Of a cluster, as in 'auto' or 'ray://head:10001'; none: start one here."
+        default=None,
+        description="Of a cluster, as in 'auto' or 'ray://head:10001'; none: start one here.",
     )
     workers: int | None = Field(
-        None, ge=1, description="Tasks at a time; none: as many as the cluster has room for."
+        default=None,
+        ge=1,
+        description="Tasks at a time; none: as many as the cluster has room for.",
     )
-    cpus: float = Field(1.0, gt=0, description="CPUs of a task.")
-    gpus: float = Field(0.0, ge=0, description="GPUs of a task; 0.5: two tasks share one.")
+    cpus: float = Field(default=1.0, gt=0, description="CPUs of a task.")
+    gpus: float = Field(default=0.0, ge=0, description="GPUs of a task; 0.5: two tasks share one.")
 
 
 class SlurmConfig(_Config):
     """Jobs of one SLURM array, each of which works on the study until nothing is left."""
 
     kind: Literal["slurm"] = "slurm"
-    workers: int = Field(4, ge=1, description="Jobs of the array.")
-    partition: str | None = Field(None, description="Partition; none: the cluster's default.")
-    account: str | None = Field(None, description="Account to charge; none: your default.")
-    minutes: int = Field(240, ge=1, description="Time limit; a job that reaches it is queued anew.")
-    gpus: int = Field(0, ge=0, description="GPUs of a job.")
-    cpus: int = Field(1, ge=1, description="CPUs of a job.")
-    memory: float | None = Field(None, gt=0, description="GB of a job; none: the default.")
-    processes: int = Field(1, ge=1, description="Worker processes in each job, as for its GPUs.")
+    workers: int = Field(default=4, ge=1, description="Jobs of the array.")
+    partition: str | None = Field(
+        default=None, description="Partition; none: the cluster's default."
+    )
+    account: str | None = Field(default=None, description="Account to charge; none: your default.")
+    minutes: int = Field(
+        default=240, ge=1, description="Time limit; a job that reaches it is queued anew."
+    )
+    gpus: int = Field(default=0, ge=0, description="GPUs of a job.")
+    cpus: int = Field(default=1, ge=1, description="CPUs of a job.")
+    memory: float | None = Field(default=None, gt=0, description="GB of a job; none: the default.")
+    processes: int = Field(
+        default=1, ge=1, description="Worker processes in each job, as for its GPUs."
+    )
     more: dict[str, Any] = Field(
         default={}, description="Further options of sbatch, as in {qos: low, constraint: a100}."
     )
     cluster: Literal["slurm", "local"] = Field(
-        "slurm", description="local: the same jobs as processes here, to try settings out."
+        default="slurm", description="local: the same jobs as processes here, to try settings out."
     )
 
 

@@ -36,7 +36,7 @@ def connected(config: RayConfig) -> Generator[Any]:
         "include_dashboard": False,
         "object_store_memory": OBJECT_STORE,
     }
-    place = here if config.address is None else {"address": config.address}
+    place: dict[str, Any] = here if config.address is None else {"address": config.address}
     try:
         ray.init(**place, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:

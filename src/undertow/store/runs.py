@@ -152,10 +152,8 @@ class RunBook:
                     where=f"process {run.pid}",
                     fix="stop it first, or wait until it has finished",
                 )
-            for path in (
-                *self._notes(run.id),
-                *(self._path(run.id, end) for end in ("json", "lock")),
-            ):
+            rest = [self._path(run.id, ending) for ending in ("json", "lock")]
+            for path in (*self._notes(run.id), *rest):
                 path.unlink(missing_ok=True)
         return run
 

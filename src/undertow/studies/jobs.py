@@ -163,7 +163,8 @@ def run_jobs(
         on_outcome: Called with each outcome.
 
     Raises:
-        UserError: Workers were killed again and again, or the disk is full; what is finished is kept.
+        UserError: Workers were killed again and again, or the disk is full; what is finished is
+            kept.
     """
     plan = plan_of(jobs, root)
     needed = {job.study.name: plan.left(job.tasks) for job in jobs}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from undertow.cluster import (
@@ -13,7 +12,11 @@ from undertow.cluster import (
     RayConfig,
     default_workers,
 )
+from undertow.studies.executors.inline import Inline
+from undertow.studies.executors.processes import Processes
+from undertow.studies.executors.ray_tasks import RayTasks
 from undertow.studies.executors.settings import load_executor
+from undertow.studies.executors.slurm import SlurmArray
 from undertow.studies.executors.worker import Executor
 from undertow.studies.tasks import Task
 
@@ -27,11 +30,10 @@ def n_slots(config: ExecutorConfig) -> int:
     return config.workers or default_workers()
 
 
-@contextmanager
 def opened(
     config: ExecutorConfig, root: Path, needs: dict[Task, list[Task]]
-) -> Generator[Executor]:
-    """Yield an executor; it is closed, with all that it started, at the end of the block.
+) -> AbstractContextManager[Executor]:
+    """Return an executor as a context; all that it starts ends with the block.
 
     Args:
         config: Which.
@@ -39,15 +41,12 @@ def opened(
         needs: The tasks that there will be.
 
     Raises:
-        UserError: What it takes is not installed, or not there.
+        UserError: On entering: what it takes is not installed, or not there.
     """
     if isinstance(config, InlineConfig):
-        from undertow.studies.executors.inline import Inline as kind
-    elif isinstance(config, ProcessesConfig):
-        from undertow.studies.executors.processes import Processes as kind
-    elif isinstance(config, RayConfig):
-        from undertow.studies.executors.ray_tasks import RayTasks as kind
-    else:
-        from undertow.studies.executors.slurm import SlurmArray as kind
-    with kind.opened(config, root, needs) as executor:
-        yield executor
+        return Inline.opened(root)
+    if isinstance(config, ProcessesConfig):
+        return Processes.opened(config, root)
+    if isinstance(config, RayConfig):
+        return RayTasks.opened(config, root)
+    return SlurmArray.opened(config, root, needs)

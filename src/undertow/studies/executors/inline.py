@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
-from undertow.cluster import InlineConfig
 from undertow.store.runs import RUN_VARIABLE
 from undertow.studies.executors.worker import perform
 from undertow.studies.tasks import Task
@@ -25,9 +24,7 @@ class Inline:
 
     @classmethod
     @contextmanager
-    def opened(
-        cls, config: InlineConfig, root: Path, needs: dict[Task, list[Task]]
-    ) -> Generator[Inline]:
+    def opened(cls, root: Path) -> Generator[Inline]:
         """Yield it; there is nothing to start."""
         yield cls(root)
 

@@ -31,10 +31,9 @@ class _Worker:
     @property
     def broken(self) -> bool:
         """Whether the process died at its last task."""
-        done = self.last is not None and self.last.done() and not self.last.cancelled()
-        return (
-            done and self.last is not None and isinstance(self.last.exception(), BrokenProcessPool)
-        )
+        if self.last is None or not self.last.done():
+            return False
+        return isinstance(self.last.exception(), BrokenProcessPool)
 
 
 class Processes:
@@ -50,9 +49,7 @@ class Processes:
 
     @classmethod
     @contextmanager
-    def opened(
-        cls, config: ProcessesConfig, root: Path, needs: dict[Task, list[Task]]
-    ) -> Generator[Processes]:
+    def opened(cls, config: ProcessesConfig, root: Path) -> Generator[Processes]:
         """Yield it; at the end its processes end, at once where a person interrupts."""
         executor = cls(root, config.workers or default_workers())
         try:

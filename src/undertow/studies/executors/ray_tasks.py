@@ -19,7 +19,7 @@ from undertow.studies.tasks import Task
 
 
 class RayTasks:
-    """Performs every task as one of Ray's; what it makes goes through the store, not through Ray."""
+    """Performs every task as one of Ray's; what it makes goes through the store."""
 
     def __init__(self, ray: Any, config: RayConfig, root: Path) -> None:
         self._ray = ray
@@ -37,9 +37,7 @@ class RayTasks:
 
     @classmethod
     @contextmanager
-    def opened(
-        cls, config: RayConfig, root: Path, needs: dict[Task, list[Task]]
-    ) -> Generator[RayTasks]:
+    def opened(cls, config: RayConfig, root: Path) -> Generator[RayTasks]:
         """Yield it, connected; at the end its tasks end with the connection."""
         with connected(config) as ray:
             yield cls(ray, config, root.absolute())

@@ -138,8 +138,7 @@ def _submit(config: SlurmConfig, root: Path, needs: dict[Task, list[Task]]) -> l
     executor.update_parameters(**_parameters(config))
     work = Work(needs, root, os.environ.get(RUN_VARIABLE), config.processes)
     with executor.batch():
-        jobs = [executor.submit(work) for _ in range(config.workers)]
-    return jobs
+        return [executor.submit(work) for _ in range(config.workers)]
 
 
 def _parameters(config: SlurmConfig) -> dict[str, Any]:
