@@ -149,7 +149,7 @@ def paper(
     from undertow.studies.study import load_study, shipped_studies
 
     place = load_executor(executor, workers)
-    names = _words(studies) or shipped_studies()
+    names = words(studies) or shipped_studies()
     jobs = [
         job
         for name in names
@@ -179,7 +179,7 @@ def _jobs(
     from undertow.studies.jobs import make_job
 
     return [
-        make_job(name, traits=_words(traits), seeds=seeds, recipe=recipe, model=model)
+        make_job(name, traits=words(traits), seeds=seeds, recipe=recipe, model=model)
         for name in names
     ]
 
@@ -284,7 +284,7 @@ def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
     """Return what commas divide."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
