@@ -92,7 +92,7 @@ def cost_of(
     study = load_study(name)
     kind = study.teachers[0]
     settings = load_recipe(recipe or (RECIPES | study.recipes)[kind])
-    spec = settings.model if model is None else ModelSpec(name=model)
+    spec = settings.model if model is None else ModelSpec.model_validate({"name": model})
     shape = read_shape(spec)
     count, chip = (workers, None) if gpus is None else parse_gpus(gpus)
     if _is_here(spec) and (chip is None or _is_this_machines(chip)):

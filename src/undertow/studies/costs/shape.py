@@ -134,9 +134,8 @@ def read_shape(spec: ModelSpec) -> Shape:
     Raises:
         UserError: There is none.
     """
-    place = (
-        str(lab_path()) if spec.name.split(":")[0] == "lab" else str(Path(spec.name).expanduser())
-    )
+    ours = spec.name == "lab" or spec.name.startswith("lab:")
+    place = lab_path() if ours else Path(spec.name).expanduser()
     try:
         return shape_of(AutoConfig.from_pretrained(str(place), revision=spec.revision))
     except (OSError, ValueError) as error:
