@@ -110,7 +110,7 @@ def test_workers_of_ray_that_are_killed_lose_nothing(tmp_path, undisturbed):
     place = StudyPlace(tmp_path / "study")
     place.executor = ("--executor", "ray", "--workers", "2")
     process = place.start()
-    assert kill_workers(place, process, "ray::perform", 3)
+    assert kill_workers(place, process, "ray::perform", 3) == 3
     assert output_of(process) == undisturbed[0]
     assert sorted(place.done()) == undisturbed[1]
     assert not list((place.folder / "store" / "partial").iterdir())

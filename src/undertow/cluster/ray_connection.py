@@ -14,6 +14,9 @@ from undertow.errors import UserError
 OBJECT_STORE = 128 * 2**20
 """Bytes of Ray's own memory on this machine: what tasks make goes through the store."""
 
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
+"""Ray would tell its makers of its use, and print of dead workers on the standard output."""
+
 
 @contextmanager
 def connected(config: RayConfig) -> Generator[Any]:
@@ -24,8 +27,8 @@ def connected(config: RayConfig) -> Generator[Any]:
     Raises:
         UserError: Ray is not installed, or there is no cluster at the address.
     """
-    # Asked before the import: Ray would send what it is used for to its makers.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in QUIET.items():  # read by the import
+        os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError as error:
@@ -50,3 +53,22 @@ def connected(config: RayConfig) -> Generator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def room(ray: Any, config: RayConfig) -> int:
+    """Return how many tasks the cluster has room for at a time, now; it may grow.
+
+    Raises:
+        UserError: None, because it lacks the CPUs or GPUs of one.
+    """
+    there: dict[str, float] = ray.cluster_resources()
+    fitting = there.get("CPU", 0.0) / config.cpus
+    if config.gpus:
+        fitting = min(fitting, there.get("GPU", 0.0) / config.gpus)
+    if fitting < 1:
+        raise UserError(
+            f"no task of {config.cpus:g} CPUs and {config.gpus:g} GPUs fits on the cluster",
+            where=f"it has {there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs",
+            fix="ask for less per task, or add machines",
+        )
+    return int(min(fitting, config.workers or fitting))

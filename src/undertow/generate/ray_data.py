@@ -10,14 +10,13 @@ import logging
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from math import inf
 from typing import Any
 
 import torch
 
 from undertow.channels import ChannelPrompt
 from undertow.cluster import RayConfig
-from undertow.cluster.ray_connection import connected
+from undertow.cluster.ray_connection import connected, room
 from undertow.errors import UserError
 from undertow.generate.generate import Progress
 from undertow.generate.writing import Writing, facts_of
@@ -46,12 +45,7 @@ def spread(config: RayConfig, writing: Writing, spec: ModelSpec) -> Generator[Ra
             ) from error
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         ray_data.DataContext.get_current().enable_progress_bars = False
-        there = ray.cluster_resources()
-        room = there.get("CPU", 0.0) / config.cpus
-        if config.gpus:
-            room = min(room, there.get("GPU", 0.0) / config.gpus)
-        actors = max(1, int(min(room, config.workers or inf)))
-        yield RayAnswers(ray_data, config, actors, writing, spec)
+        yield RayAnswers(ray_data, config, room(ray, config), writing, spec)
 
 
 class RayAnswers:

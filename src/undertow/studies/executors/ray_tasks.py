@@ -7,12 +7,11 @@ from collections.abc import Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
-from math import inf
 from pathlib import Path
 from typing import Any
 
 from undertow.cluster import RayConfig
-from undertow.cluster.ray_connection import connected
+from undertow.cluster.ray_connection import connected, room
 from undertow.store.runs import RUN_VARIABLE
 from undertow.studies.executors.worker import perform
 from undertow.studies.tasks import Task
@@ -45,11 +44,7 @@ class RayTasks:
     @property
     def slots(self) -> int:
         """Tasks that the cluster has room for now; it may grow."""
-        there: dict[str, float] = self._ray.cluster_resources()
-        room = there.get("CPU", 0.0) / self._config.cpus
-        if self._config.gpus:
-            room = min(room, there.get("GPU", 0.0) / self._config.gpus)
-        return max(1, int(min(room, self._config.workers or inf)))
+        return room(self._ray, self._config)
 
     def submit(self, task: Task) -> Future[float | None]:
         """Hand a task to Ray."""
