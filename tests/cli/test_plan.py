@@ -16,7 +16,9 @@ def model(tmp_path):
 
 
 def test_a_study_on_gpus_that_are_not_here(undertow, model):
-    shown = undertow("plan", "single-layer", "--model", model, "--gpus", "8xH100", "--seeds", "1")
+    shown = undertow(
+        "plan", "single-layer", "--model", model, "--gpus", "8xH100", "--seeds", "1"
+    ).stdout
     for word in ("students compared", "to train", "4 layers", "train", "8xH100", "assumed"):
         assert word in shown
     assert "measured: nothing" in shown

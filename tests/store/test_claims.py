@@ -14,8 +14,9 @@ from undertow.store.locks import Busy, claimed, locked
 
 def write_others(path):
     """Write the claim that another machine would."""
-    with SoftFileLease(path, lease_duration=locks.LEASE):
-        text = path.read_text()
+    like = path.with_name("like")
+    with SoftFileLease(like, lease_duration=locks.LEASE):
+        text = like.read_text()
     path.write_text(re.sub(r"host=.*", "host=another-machine", text))
     owner = SoftFileLease(path, lease_duration=locks.LEASE).owner
     assert owner is not None

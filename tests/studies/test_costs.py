@@ -40,7 +40,7 @@ def qwen():
 
 
 def test_the_shape_of_a_known_model(qwen):
-    """Counted by hand: q and o are square, k and v an eighth of a seventh of it, three wide ones."""
+    """Counted by hand: q and o are square, k and v a seventh of that, and three wide ones."""
     layer = 2 * 3584 * 3584 + 2 * 3584 * 512 + 3 * 3584 * 18944
     assert qwen.layer_weights == 28 * layer
     assert qwen.head_weights == 3584 * 152064
