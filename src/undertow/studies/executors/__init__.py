@@ -10,6 +10,7 @@ from undertow.cluster import (
     InlineConfig,
     ProcessesConfig,
     RayConfig,
+    SlurmConfig,
     default_workers,
 )
 from undertow.studies.executors.inline import Inline
@@ -27,6 +28,8 @@ def n_slots(config: ExecutorConfig) -> int:
     """Return the tasks at a time that are to be expected, before anything is started."""
     if isinstance(config, InlineConfig):
         return 1
+    if isinstance(config, SlurmConfig):
+        return config.workers * config.processes
     return config.workers or default_workers()
 
 
