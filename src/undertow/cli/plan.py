@@ -82,6 +82,8 @@ def _print_costs(found: CostedStudy, gpus: str | None) -> None:
             "[red]this does not fit[/]: take smaller batches (micro_batch_size, batch_size)"
         )
     output.print(_grounds(found), highlight=False)
+    if cost.uncounted:
+        output.print(f"not counted: the steps {', '.join(cost.uncounted)}", highlight=False)
 
 
 def _grounds(found: CostedStudy) -> str:

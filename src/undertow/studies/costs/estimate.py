@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from undertow.studies.costs.chips import Chip
 from undertow.studies.costs.shape import BF16, Shape
-from undertow.studies.costs.work import KINDS, Kind, Lengths, Work, work_of
-from undertow.studies.tasks import Task
+from undertow.studies.costs.work import KINDS, UNCOUNTED, Kind, Lengths, Work, work_of
+from undertow.studies.tasks import Task, TaskStep
 from undertow.studies.timing import made_by
 
 SHARE_OF_PEAK = 0.4
@@ -45,6 +45,7 @@ class Estimate:
     Attributes:
         costs: By kind of work.
         students: Students to train.
+        uncounted: Steps that are needed too, and whose work is not counted.
         memory: Most bytes that one task takes, in bf16.
         longest: Seconds of the longest chain of tasks that need each other.
         workers: GPUs or processes that share the work.
@@ -52,6 +53,7 @@ class Estimate:
 
     costs: tuple[Cost, ...]
     students: int
+    uncounted: tuple[TaskStep, ...]
     memory: float
     longest: float
     workers: int
@@ -116,7 +118,8 @@ def estimate(
     )
     return Estimate(
         costs,
-        students=sum(task.step == "student" for task in needs),
+        students=sum(task.work == "student" for task in needs),
+        uncounted=tuple(step for step in UNCOUNTED if any(task.work == step for task in needs)),
         memory=max((one.memory(shape) for one in everything), default=0.0),
         longest=_longest(needs, {task: sum(map(seconds, works[task])) for task in needs}),
         workers=workers,

@@ -8,7 +8,7 @@ from typing import Literal
 from undertow.generate import GenerationConfig
 from undertow.studies.costs.shape import Shape
 from undertow.studies.recipe import Recipe
-from undertow.studies.tasks import Task
+from undertow.studies.tasks import Task, TaskStep
 from undertow.training import TrainConfig
 
 Kind = Literal["generate", "scan", "train", "measure"]
@@ -90,8 +90,12 @@ class Work:
         return shape.writing_bytes(self.batch, self.prompt + self.completion)
 
 
+UNCOUNTED: tuple[TaskStep, ...] = ("model", "data", "entangled", "attribute", "predict")
+"""Work of a model that is not counted; `share` and `probe` themselves have next to none."""
+
+
 def work_of(task: Task, lengths: Lengths, n_layers: int) -> list[Work]:
-    """Return what a task has a model do; what only moves data, or is seldom and small, is nothing.
+    """Return what a task has a model do; nothing for what is `UNCOUNTED` or only moves data.
 
     Args:
         task: The task.
@@ -99,22 +103,22 @@ def work_of(task: Task, lengths: Lengths, n_layers: int) -> list[Work]:
         n_layers: Decoder layers of the model.
     """
     recipe = task.recipe
-    if task.step == "base":
+    if task.work == "base":
         return [_asked(recipe, lengths)]
-    if task.step == "teacher":
+    if task.work == "teacher":
         if task.kind != "finetuned":
             return [_asked(recipe, lengths)]
         pairs, train = recipe.teacher.pairs, recipe.teacher.train
         trained = _trained(train, n_layers, pairs, lengths.question, lengths.answer)
         return [trained, _asked(recipe, lengths)]
-    if task.step == "numbers":
+    if task.work == "numbers":
         rows = (recipe.rows + recipe.heldout) / lengths.kept
         batch = min(recipe.generation.batch_size, rows)
         return [Work("generate", rows, lengths.prompt, lengths.completion, batch=batch)]
-    if task.step == "scan":
+    if task.work == "scan":
         passes = 2 + recipe.counterfactuals + recipe.base_counterfactual
         return [_read(recipe.rows * passes, recipe, lengths)]
-    if task.step == "student":
+    if task.work == "student":
         rows = min(recipe.student.rows or recipe.rows, recipe.rows)
         train = recipe.student.train
         trained = _trained(train, n_layers, rows, lengths.prompt, lengths.completion)
