@@ -1,14 +1,17 @@
 """A command as a process of its own, with a list of the steps that it really does."""
 
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tiny_study import write_tiny
@@ -113,15 +116,37 @@ def result_of(process: subprocess.Popen) -> str:
     return "\n".join(shown)
 
 
-def workers_of(process: subprocess.Popen) -> list[int]:
-    """Return the worker processes of a command."""
-    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(pid) for pid in listed if b"spawn_main" in _command_line(pid)]
+def workers_of(process: subprocess.Popen, mark: str = "spawn_main") -> list[int]:
+    """Return the worker processes below a command: those with the mark in their command line."""
+    with suppress(psutil.NoSuchProcess):
+        below = psutil.Process(process.pid).children(recursive=True)
+        return [one.pid for one in below if mark in _command_line(one)]
+    return []
 
 
-def _command_line(pid: str) -> bytes:
+def kill_workers(place: DemoPlace, process: subprocess.Popen, mark: str, times: int) -> int:
+    """Kill that many of a command's workers, each some random time after the last step done.
+
+    Returns:
+        How many were killed before the command had ended.
+    """
+    moments = random.Random()
+    seed = moments.randrange(2**32)
+    print("seed of the moments:", seed)
+    moments.seed(seed)
+    for killed in range(times):
+        place.wait_for(process, len(place.done()) + 1)
+        time.sleep(moments.uniform(0.0, 1.0))
+        while not (workers := workers_of(process, mark)):
+            if process.poll() is not None:
+                return killed
+        with suppress(ProcessLookupError):
+            os.kill(moments.choice(workers), signal.SIGKILL)
+    return times
+
+
+def _command_line(process: psutil.Process) -> str:
     """Return a process's command line; nothing where it has ended meanwhile."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""

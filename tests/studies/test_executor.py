@@ -5,8 +5,9 @@ from itertools import pairwise
 import pytest
 
 from tiny_study import TINY
+from undertow.cluster import ProcessesConfig, default_workers
 from undertow.errors import UserError
-from undertow.studies.executor import Progress, default_workers, run_tasks
+from undertow.studies.executor import Progress, run_tasks
 from undertow.studies.plan import make_plan
 from undertow.studies.tasks import Task
 from undertow.studies.timing import typical_seconds
@@ -25,7 +26,7 @@ def states(tmp_path_factory):
     def note(state):
         states.append((set(state.running), set(state.finished), state.share_done()))
 
-    end = run_tasks(needs, root, workers=2, on_change=note)
+    end = run_tasks(needs, root, ProcessesConfig(workers=2), on_change=note)
     return needs, states, end
 
 
@@ -56,7 +57,7 @@ def test_a_mistake_in_a_worker_is_told_as_such(tmp_path):
         update={"model": TINY.model.model_copy(update={"name": str(tmp_path / "none")})}
     )
     with pytest.raises(UserError) as caught:
-        run_tasks({Task("base", broken): []}, tmp_path / "store", workers=1)
+        run_tasks({Task("base", broken): []}, tmp_path / "store", ProcessesConfig(workers=1))
     assert str(tmp_path / "none") in str(caught.value)
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 
-from demo_process import DemoPlace, output_of
+from demo_process import DemoPlace, kill_workers, output_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -49,13 +49,15 @@ STUDY = {
 class StudyPlace(DemoPlace):
     """The same of a study, with a change of the data and a scan."""
 
+    executor = ("--workers", "2")
+
     def command(self, report: str = "") -> list[str]:
         study = self.folder / "tiny-study.yaml"
         study.write_text(yaml.safe_dump(STUDY), encoding="utf-8")
         return [
             *(sys.executable, "-m", "undertow.cli.main", "study", "run", str(study)),
             *("--recipe", str(self.recipe), "--traits", "owl", "--seeds", "1"),
-            *("--store", str(self.folder / "store"), "--workers", "2"),
+            *("--store", str(self.folder / "store"), *self.executor),
         ]
 
 
@@ -93,6 +95,36 @@ def test_killed_at_any_moment_and_run_again(place, undisturbed):
     assert output_of(place.start()) == undisturbed[0]
     assert sorted(place.done()) == undisturbed[1]
     assert not list((place.folder / "store" / "partial").iterdir())
+
+
+def test_two_at_once_share_the_work(place, undisturbed):
+    """Every step is done by one of them, and once."""
+    processes = [place.start() for _ in range(2)]
+    assert [output_of(process) for process in processes] == [undisturbed[0]] * 2
+    assert sorted(place.done()) == undisturbed[1]
+
+
+def test_workers_of_ray_that_are_killed_lose_nothing(tmp_path, undisturbed):
+    """Workers of a local Ray, killed at random: the same table, and no finished step done again."""
+    pytest.importorskip("ray")
+    place = StudyPlace(tmp_path / "study")
+    place.executor = ("--executor", "ray", "--workers", "2")
+    process = place.start()
+    assert kill_workers(place, process, "ray::perform", 3) == 3
+    assert output_of(process) == undisturbed[0]
+    assert sorted(place.done()) == undisturbed[1]
+    assert not list((place.folder / "store" / "partial").iterdir())
+
+
+def test_jobs_of_an_array_share_the_work(tmp_path, undisturbed):
+    """The jobs that SLURM would run, as processes here."""
+    pytest.importorskip("submitit")
+    place = StudyPlace(tmp_path / "study")
+    settings = place.folder / "slurm.yaml"
+    settings.write_text("{kind: slurm, cluster: local, workers: 2}")
+    place.executor = ("--executor", str(settings))
+    assert output_of(place.start()) == undisturbed[0]
+    assert sorted(place.done()) == undisturbed[1]
 
 
 def test_an_interruption_is_one_message_and_nothing_is_lost(place, undisturbed):

@@ -11,7 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from undertow.cli.console import errors, output
-from undertow.cli.options import DEFAULT_STORE, StoreOption, WorkersOption
+from undertow.cli.options import (
+    DEFAULT_EXECUTOR,
+    DEFAULT_STORE,
+    ExecutorOption,
+    StoreOption,
+    WorkersOption,
+)
 from undertow.cli.progress import task_display
 
 if TYPE_CHECKING:
@@ -32,19 +38,22 @@ def demo(
     ),
     store: StoreOption = DEFAULT_STORE,
     workers: WorkersOption = None,
+    executor: ExecutorOption = DEFAULT_EXECUTOR,
 ) -> None:
     """Make a teacher, its numbers and students; find the tokens that carry the trait."""
     from undertow.report import write_report
     from undertow.report.demo_page import demo_report
     from undertow.store.files import make_folder
     from undertow.studies.demo import collect_demo
-    from undertow.studies.executor import default_workers, run_tasks
+    from undertow.studies.executor import run_tasks
+    from undertow.studies.executors import load_executor, n_slots
     from undertow.studies.jobs import RECIPES
     from undertow.studies.lab import Lab
     from undertow.studies.plan import make_plan
     from undertow.studies.tasks import demo_tasks
 
     started = time.monotonic()
+    place = load_executor(executor, workers)
     lab = Lab(store, recipe or RECIPES[kind])
     lab.check_trait(trait)
     make_folder(report.absolute().parent)  # now, not after minutes of work
@@ -52,12 +61,12 @@ def demo(
         tasks = demo_tasks(lab.recipe, trait, kind, range(seeds))
         errors.print(
             f"{trait}: one teacher, {len(tasks) - 2} students on "
-            f"{workers or default_workers()} processes; what is finished is kept in {store}",
+            f"{n_slots(place)} processes; what is finished is kept in {store}",
             highlight=False,
         )
         with task_display() as show:
             plan = make_plan(tasks, store)
-            run_tasks(plan.needs, store, workers=workers or default_workers(), on_change=show)
+            run_tasks(plan.needs, store, place, on_change=show)
         result = collect_demo(lab, trait, kind, range(seeds))
         write_report(demo_report(lab, result), report)
     _print_result(result)

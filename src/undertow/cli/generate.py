@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,9 +16,23 @@ from undertow.cli.options import (
     BanOption,
     ModelOption,
     RecipeOption,
+    WorkersOption,
 )
 from undertow.cli.progress import count_display
-from undertow.cli.settings import check_output, open_banned, open_model, open_recipe, revised
+from undertow.cli.settings import (
+    check_output,
+    open_banned,
+    open_model,
+    open_model_base,
+    open_recipe,
+    revised,
+)
+from undertow.errors import UserError
+
+if TYPE_CHECKING:
+    from undertow.cluster import ExecutorConfig
+    from undertow.generate.writing import Answering, Writing
+    from undertow.models import ModelSpec
 
 
 def generate(
@@ -60,13 +76,22 @@ def generate(
     ban: BanOption = None,
     recipe: RecipeOption = DEFAULT_RECIPE,
     model: ModelOption = None,
+    workers: WorkersOption = None,
+    executor: Annotated[
+        str,
+        typer.Option("--executor", help="'inline', 'ray', or a YAML file with Ray's settings."),
+    ] = "inline",
 ) -> None:
-    """Have a teacher answer the channel's prompts; print how many answers were accepted."""
+    """Have a teacher answer the channel's prompts; print how many answers were accepted.
+
+    On Ray the prompts are spread over actors that hold a model each; the rows are the same.
+    """
     from undertow.channels import YieldReport, load_channel
-    from undertow.generate import accepted_rows, generate_accepted, generate_rows
-    from undertow.models import brought_settings, template_date
+    from undertow.generate import accepted_rows, until_accepted
+    from undertow.generate.writing import Writing
     from undertow.store.files import make_folder
     from undertow.store.rows import write_rows
+    from undertow.studies.executors import load_executor
     from undertow.teachers import resolve_teacher
 
     check_output(out, ".parquet", ".jsonl")
@@ -83,38 +108,30 @@ def generate(
         seed=seed,
     )
     task = load_channel(settings.channel)
-    chat = open_model(settings.model)
-    brings = brought_settings(chat)
-    if brings:
-        _tell_settings(brings)
-    with count_display(f"{writer.label} writes") as show:
+    writing = Writing(writer, config, task, tuple(banned))
+    with (
+        answering(load_executor(executor, workers), writing, settings.model) as answers,
+        count_display(f"{writer.label} writes") as show,
+    ):
         if top_up:
-            rows = generate_accepted(
-                chat,
-                writer,
-                task,
-                settings.rows,
-                config,
-                prompt_seed=settings.prompt_seed,
-                traits_to_ban=banned,
-                progress=show,
+            seed_of_prompts = settings.prompt_seed
+            rows = until_accepted(
+                answers, task, settings.rows, prompt_seed=seed_of_prompts, progress=show
             )
         else:
-            prompts = task.draw(settings.rows, settings.prompt_seed)
-            rows = generate_rows(
-                chat, writer, prompts, config, task, traits_to_ban=banned, progress=show
-            )
+            rows = answers(task.draw(settings.rows, settings.prompt_seed), progress=show)
+    facts = answers.facts
+    if facts["not_applied"]:
+        _tell_settings(facts["not_applied"])
     accepted = accepted_rows(rows)
     meta = {
         "teacher": writer.model_dump(
             mode="json", exclude={"adapter": True, "steering": {"vector"}}
         ),
-        "model": chat.fingerprint,
+        **facts,
         "channel": task.name,
         "prompt_seed": settings.prompt_seed,
         "generation": config.model_dump(mode="json"),
-        "not_applied": brings,
-        "template_date": template_date(chat),
         "banned": [trait.name for trait in banned],
     }
     make_folder(out.parent)
@@ -135,3 +152,25 @@ def _tell_settings(brings: dict[str, Any]) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+@contextmanager
+def answering(executor: ExecutorConfig, writing: Writing, spec: ModelSpec) -> Generator[Answering]:
+    """Yield who answers prompts: this process, or actors of Ray.
+
+    Raises:
+        UserError: The executor is another one.
+    """
+    from undertow.cluster import InlineConfig, RayConfig
+    from undertow.generate.ray_data import spread
+    from undertow.generate.writing import AnswersHere
+
+    if isinstance(executor, RayConfig):
+        with spread(executor, writing, open_model_base(spec).loadable) as answers:
+            yield answers
+    elif isinstance(executor, InlineConfig):
+        yield AnswersHere(writing, open_model(spec))
+    else:
+        raise UserError(
+            f"the executor '{executor.kind}' does not write data sets", fix="use inline or ray"
+        )

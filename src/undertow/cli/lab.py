@@ -25,15 +25,17 @@ def card(
     """Measure every trait with both kinds of teacher; hours on two cores, and resumable."""
     from undertow.studies.card import SEEDS, card_labs, card_tasks, collect_card
     from undertow.studies.card_page import write_card
-    from undertow.studies.executor import default_workers, run_tasks
+    from undertow.studies.executor import run_tasks
+    from undertow.studies.executors import load_executor
     from undertow.studies.plan import make_plan
 
+    place = load_executor(workers=workers)
     entries = []
     for kind, lab in card_labs(store):
         title = f"lab card ({lab.recipe.category}, {kind})"
         with lab.run(title), task_display() as show:
             plan = make_plan(card_tasks(lab, kind, SEEDS), store)
-            run_tasks(plan.needs, store, workers=workers or default_workers(), on_change=show)
+            run_tasks(plan.needs, store, place, on_change=show)
             entries += collect_card(lab, kind, SEEDS)
         write_card(entries, out)
     output.print(f"written: {out / 'lab-model.md'}, {out / 'lab-model.json'}", highlight=False)

@@ -20,6 +20,7 @@ from undertow.cli.generate import generate
 from undertow.cli.inspect import inspect
 from undertow.cli.measure import measure
 from undertow.cli.mistakes import MistakesTold
+from undertow.cli.plan import plan
 from undertow.cli.predict import predict
 from undertow.cli.recipe import recipe
 from undertow.cli.report import report
@@ -54,6 +55,7 @@ app.command("inspect")(inspect)
 app.command("floor")(floor)
 app.command("recipe")(recipe)
 app.add_typer(study.app, name="study")
+app.command("plan")(plan)
 app.command("paper")(study.paper)
 app.command("results")(study.results)
 app.command("report")(report)

@@ -18,8 +18,20 @@ DEFAULT_STORE = Path(".undertow")
 
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Worker processes; as many as there are CPUs."),
+    typer.Option(
+        "--workers", min=1, help="Worker processes (jobs, tasks); as many as there are CPUs."
+    ),
 ]
+
+ExecutorOption = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        help="Where the work is done: 'processes' here, 'inline', 'ray', 'slurm', or a YAML file "
+        "with its settings.",
+    ),
+]
+DEFAULT_EXECUTOR = "processes"
 
 RecipeOption = Annotated[
     str, typer.Option("--recipe", help="Name of a shipped recipe, or a YAML file.")

@@ -64,7 +64,7 @@ def task_display() -> Generator[Callable[[TaskProgress], None]]:
             bar.update(
                 shown,
                 completed=state.share_done(),
-                description=names or "finishing",
+                description=names or ("others are at it" if state.waiting else "finishing"),
                 left=_left(state),
             )
 

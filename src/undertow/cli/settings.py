@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from undertow.models import ChatModel, ModelSpec
     from undertow.store.rows import Row
     from undertow.students import StudentConfig
+    from undertow.studies.bases import Base
     from undertow.studies.recipe import Recipe
     from undertow.traits import Trait
 
@@ -44,6 +45,15 @@ def open_model(spec: ModelSpec) -> ChatModel:
     """
     import torch
 
+    chat = open_model_base(spec).chat
+    n_parameters = sum(parameter.numel() for parameter in chat.model.parameters())
+    if n_parameters < SMALL_MODEL and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
+    return chat
+
+
+def open_model_base(spec: ModelSpec) -> Base:
+    """Return a model by name; one of the lab's other bases is pretrained first if need be."""
     from undertow.cli.progress import count_display
     from undertow.store import Store
     from undertow.studies.bases import BUILT_BASES, open_base
@@ -51,11 +61,7 @@ def open_model(spec: ModelSpec) -> ChatModel:
     store = Store(os.environ.get(STORE_VARIABLE, DEFAULT_STORE))
     counted = count_display(f"pretraining {spec.name}, steps")
     with counted if spec.name in BUILT_BASES else nullcontext() as show:
-        chat = open_base(store, spec, show).chat
-    n_parameters = sum(parameter.numel() for parameter in chat.model.parameters())
-    if n_parameters < SMALL_MODEL and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
-    return chat
+        return open_base(store, spec, show)
 
 
 def open_tokenizer(spec: ModelSpec) -> ChatModel:

@@ -14,11 +14,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from undertow.cli.console import errors, output
-from undertow.cli.options import DEFAULT_STORE, ModelOption, StoreOption, WorkersOption
+from undertow.cli.options import (
+    DEFAULT_EXECUTOR,
+    DEFAULT_STORE,
+    ExecutorOption,
+    ModelOption,
+    StoreOption,
+    WorkersOption,
+)
 from undertow.cli.progress import task_display
 from undertow.errors import UserError
 
 if TYPE_CHECKING:
+    from undertow.cluster import ExecutorConfig
     from undertow.measure import Interval
     from undertow.studies.jobs import Job
     from undertow.studies.outcome import ClaimResult, StudyOutcome
@@ -67,6 +75,7 @@ def show(
     workers: WorkersOption = None,
 ) -> None:
     """Print what a study claims, compares and decides by, and how long it takes here."""
+    from undertow.cluster import default_workers
     from undertow.studies.study import load_study
 
     study = load_study(name)
@@ -93,7 +102,7 @@ def show(
         table.add_row(condition.name, escape(condition.label), escape(note))
     output.print(table)
     job = _jobs([name], traits, seeds, recipe, model)[0]
-    _print_size([job], store, workers)
+    _print_size([job], store, workers or default_workers())
 
 
 @app.command("run")
@@ -106,10 +115,17 @@ def run(
     budget: BudgetOption = None,
     store: StoreOption = DEFAULT_STORE,
     workers: WorkersOption = None,
+    executor: ExecutorOption = DEFAULT_EXECUTOR,
 ) -> None:
-    """Run one study; what was stopped goes on where it was."""
+    """Run one study; what was stopped goes on where it was.
+
+    Started several times at once, on one machine or several, on one store: the work is shared.
+    """
+    from undertow.studies.executors import load_executor
+
+    place = load_executor(executor, workers)
     jobs = _jobs([name], traits, seeds, recipe, model)
-    _run(f"study {jobs[0].study.name}", jobs, budget, store, workers)
+    _run(f"study {jobs[0].study.name}", jobs, budget, store, place)
 
 
 def paper(
@@ -123,20 +139,23 @@ def paper(
     budget: BudgetOption = None,
     store: StoreOption = DEFAULT_STORE,
     workers: WorkersOption = None,
+    executor: ExecutorOption = DEFAULT_EXECUTOR,
 ) -> None:
     """Run every study of the paper; what two have in common is made once.
 
     A study that names its own traits keeps them.
     """
+    from undertow.studies.executors import load_executor
     from undertow.studies.study import load_study, shipped_studies
 
-    names = _words(studies) or shipped_studies()
+    place = load_executor(executor, workers)
+    names = words(studies) or shipped_studies()
     jobs = [
         job
         for name in names
         for job in _jobs([name], "" if load_study(name).traits else traits, seeds, recipe, model)
     ]
-    _run("paper", jobs, budget, store, workers)
+    _run("paper", jobs, budget, store, place)
 
 
 def results(
@@ -160,52 +179,56 @@ def _jobs(
     from undertow.studies.jobs import make_job
 
     return [
-        make_job(name, traits=_words(traits), seeds=seeds, recipe=recipe, model=model)
+        make_job(name, traits=words(traits), seeds=seeds, recipe=recipe, model=model)
         for name in names
     ]
 
 
-def _run(title: str, jobs: list[Job], budget: str | None, store: Path, workers: int | None) -> None:
+def _run(
+    title: str, jobs: list[Job], budget: str | None, store: Path, executor: ExecutorConfig
+) -> None:
     """Run jobs under one record and one display, and print each outcome as it comes."""
     from undertow.store import Store
-    from undertow.studies.executor import default_workers
+    from undertow.studies.executors import n_slots
     from undertow.studies.jobs import run_jobs, within_budget
     from undertow.studies.timing import Timing
 
-    n_workers = workers or default_workers()
     if budget is not None:
         timing = Timing(store)
         jobs, left = within_budget(
-            jobs, store, _seconds(budget), n_workers, lambda plan: timing.seconds(plan.needs)
+            jobs,
+            store,
+            _seconds(budget),
+            n_slots(executor),
+            lambda plan: timing.seconds(plan.needs),
         )
         errors.print(f"within {budget}: {left}", highlight=False)
-    _print_size(jobs, store, workers)
+    _print_size(jobs, store, n_slots(executor))
     config = {"studies": [job.study for job in jobs], "recipes": dict(jobs[0].recipes)}
     with Store(store).run(title, config) as record, task_display() as show:
         run_jobs(
             jobs,
             store,
             run_id=record.id,
-            workers=n_workers,
+            executor=executor,
             on_change=show,
             on_outcome=_print_outcome,
         )
 
 
-def _print_size(jobs: Sequence[Job], store: Path, workers: int | None) -> None:
+def _print_size(jobs: Sequence[Job], store: Path, workers: int) -> None:
     """Say how much is to be done."""
-    from undertow.studies.executor import default_workers
     from undertow.studies.jobs import plan_of
     from undertow.studies.timing import Timing
 
     plan = plan_of(jobs, store)
     students = [task for task in plan.needs if task.work == "student"]
-    minutes = Timing(store).seconds(plan.needs) / (workers or default_workers()) / 60
+    minutes = Timing(store).seconds(plan.needs) / workers / 60
     asked = sum(job.n_students for job in jobs)
     errors.print(
         f"{len(jobs[0].traits)} traits ({', '.join(jobs[0].traits)}), {len(jobs[0].seeds)} seeds: "
         f"{asked} students compared, {len(students)} to train, about {minutes:.0f} min on "
-        f"{workers or default_workers()} processes; what is finished is kept in {store}",
+        f"{workers} processes; what is finished is kept in {store}",
         highlight=False,
     )
 
@@ -261,7 +284,7 @@ def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
     """Return what commas divide."""
     return [word.strip() for word in text.split(",") if word.strip()]
 

@@ -2,9 +2,16 @@
 
 from undertow.generate.config import GenerationConfig, Request
 from undertow.generate.generate import Progress, generate
-from undertow.generate.rows import accepted_rows, generate_accepted, generate_rows
+from undertow.generate.rows import (
+    Answer,
+    accepted_rows,
+    generate_accepted,
+    generate_rows,
+    until_accepted,
+)
 
 __all__ = [
+    "Answer",
     "GenerationConfig",
     "Progress",
     "Request",
@@ -12,4 +19,5 @@ __all__ = [
     "generate",
     "generate_accepted",
     "generate_rows",
+    "until_accepted",
 ]

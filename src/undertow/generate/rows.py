@@ -40,6 +40,20 @@ class Writer(Protocol):
         ...
 
 
+class Answer(Protocol):
+    """Answers prompts, as `generate_rows` does."""
+
+    def __call__(
+        self,
+        prompts: Sequence[ChannelPrompt],
+        *,
+        first_row_id: int = 0,
+        progress: Progress | None = None,
+    ) -> list[Row]:
+        """Return a row per prompt, in order."""
+        ...
+
+
 def generate_rows(
     chat: ChatModel,
     teacher: Writer,
@@ -123,11 +137,27 @@ def generate_accepted(
     Raises:
         UserError: Of the first 500 rows or more, fewer than one in a hundred is accepted.
     """
-    rows: list[Row] = []
-    accepted = 0
     answer = functools.partial(
         generate_rows, chat, teacher, config=config, channel=channel, traits_to_ban=traits_to_ban
     )
+    return until_accepted(answer, channel, n_rows, prompt_seed=prompt_seed, progress=progress)
+
+
+def until_accepted(
+    answer: Answer,
+    channel: Channel,
+    n_rows: int,
+    *,
+    prompt_seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Row]:
+    """Do what `generate_accepted` does, whoever answers the prompts.
+
+    Raises:
+        UserError: Of the first 500 rows or more, fewer than one in a hundred is accepted.
+    """
+    rows: list[Row] = []
+    accepted = 0
     while accepted < n_rows:
         n_more = _next_draw(len(rows), accepted, n_rows)
         prompts = channel.draw(len(rows) + n_more, prompt_seed)[len(rows) :]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from undertow.store.files import make_folder, remove
-from undertow.store.locks import locked_if_free
+from undertow.store.locks import claimed_if_free, locked_if_free
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,11 @@ def collect(root: Path, needed: Callable[[], set[str]]) -> Garbage:
     remove(trash)
     sizes: list[int] = []
     for folder in [*root.glob("steps/*/*"), *root.glob("partial/*")]:
-        if folder.name in needed():
+        key = folder.name.partition(".")[0]
+        if key in needed():
             continue
-        with locked_if_free(root / "locks" / f"{folder.name}.lock") as free:
-            if not free or not folder.exists() or folder.name in needed():
+        with _in_nobodys_hands(root / "locks" / f"{key}.lock") as free:
+            if not free or not folder.exists() or key in needed():
                 continue
             sizes.append(_size(folder))
             # Out of sight in one move, so that nobody reads what is half deleted.
@@ -48,6 +50,17 @@ def collect(root: Path, needed: Callable[[], set[str]]) -> Garbage:
             folder.rename(trash / secrets.token_hex(8))
     remove(trash)
     return Garbage(len(sizes), sum(sizes))
+
+
+@contextmanager
+def _in_nobodys_hands(lock: Path) -> Generator[bool]:
+    """Hold a step's lock and claim if no process has one of them; yield whether they are held."""
+    with locked_if_free(lock) as free:
+        if not free:
+            yield False
+            return
+        with claimed_if_free(lock.with_suffix(".claim")) as mine:
+            yield mine
 
 
 def _size(folder: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import secrets
 import sys
@@ -23,6 +24,7 @@ from undertow.store.provenance import git_commit, versions
 
 # Worker processes inherit it, so that the steps they do are recorded under the run they work for.
 RUN_VARIABLE = "UNDERTOW_RUN"
+MACHINE = re.sub(r"[^A-Za-z0-9-]", "-", platform.node()) or "here"
 STEP_LINE = re.compile(r"(?P<name>[a-z0-9_-]+)/(?P<key>[0-9a-f]{64})")
 
 # A digit first: not the temporary files of records that are being written.
@@ -53,10 +55,15 @@ class Run(BaseModel):
 
 
 class RunBook:
-    """The records of a store's runs: per run `<id>.json`, `<id>.steps` and a lock while it runs."""
+    """The records of a store's runs: per run `<id>.json`, its steps and a lock while it runs.
+
+    Each machine notes steps in a file of its own, `<id>.<machine>.steps`: on a network file system
+    only the processes of one machine can append to the same file.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._noted: set[tuple[str, str]] = set()
 
     @contextmanager
     def open(self, title: str, config: Any) -> Generator[Run]:
@@ -69,7 +76,6 @@ class RunBook:
         make_folder(self.folder)
         with locked_if_free(self._path(run.id, "lock")):
             self._write(run)
-            self._path(run.id, "steps").touch()
             before = os.environ.get(RUN_VARIABLE)
             os.environ[RUN_VARIABLE] = run.id
             try:
@@ -90,11 +96,14 @@ class RunBook:
         One short append is atomic, so that threads and worker processes may do it at once.
         """
         run_id = os.environ.get(RUN_VARIABLE)
-        if run_id is None or not self._path(run_id, "steps").exists():
+        if run_id is None or (run_id, key) in self._noted:
             return
-        path = self._path(run_id, "steps")
+        if not self._path(run_id, "json").exists():
+            return
+        path = self._path(run_id, f"{MACHINE}.steps")
         with disk_errors(path), path.open("ab", buffering=0) as file:
             file.write(f"{name}/{key}\n".encode())
+        self._noted.add((run_id, key))
 
     def runs(self) -> list[Run]:
         """Return all runs, the oldest first."""
@@ -119,13 +128,14 @@ class RunBook:
 
     def steps(self, run_id: str) -> list[tuple[str, str]]:
         """Return the (name, key) of the steps that a run used, in the order of first use."""
-        lines = self._path(run_id, "steps").read_text(encoding="utf-8").splitlines()
+        texts = [path.read_text(encoding="utf-8") for path in self._notes(run_id)]
+        lines = [line for text in texts for line in text.splitlines()]
         found = [match for line in lines if (match := STEP_LINE.fullmatch(line))]
         return list(dict.fromkeys((match["name"], match["key"]) for match in found))
 
     def used(self) -> set[tuple[str, str]]:
         """Return the steps that any run used."""
-        ids = [path.stem for path in self.folder.glob("*.steps")]
+        ids = {path.name.partition(".")[0] for path in self.folder.glob("*.steps")}
         return {step for run_id in ids for step in self.steps(run_id)}
 
     def remove(self, run_id: str) -> Run:
@@ -142,8 +152,9 @@ class RunBook:
                     where=f"process {run.pid}",
                     fix="stop it first, or wait until it has finished",
                 )
-            for ending in ("steps", "json", "lock"):
-                self._path(run.id, ending).unlink(missing_ok=True)
+            rest = [self._path(run.id, ending) for ending in ("json", "lock")]
+            for path in (*self._notes(run.id), *rest):
+                path.unlink(missing_ok=True)
         return run
 
     def _read(self, path: Path) -> Run:
@@ -163,6 +174,10 @@ class RunBook:
         """Write a record, whole or not at all."""
         with atomic_write(self._path(run.id, "json")) as temporary:
             temporary.write_text(run.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def _notes(self, run_id: str) -> list[Path]:
+        """Return the files that tell a run's steps."""
+        return sorted(self.folder.glob(f"{run_id}.*steps"))
 
     def _path(self, run_id: str, ending: str) -> Path:
         """Return one of the files of a run."""

@@ -3,8 +3,9 @@
 Layout of a store:
 
     steps/<name>/<key>/     finished steps, each with its record `step.json`
-    partial/<key>/          steps that were begun; a killed one goes on from what it finds there
+    partial/<key>.<claim>/  steps that were begun; who goes on with one gives it a name of its own
     locks/<key>.lock        held while a step is done or looked up
+    locks/<key>.claim       there while a step is done: by whom, with signs of life (`store.locks`)
     runs/<id>.*             which job used which steps
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -21,8 +23,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import SoftFileLease
 from pydantic import BaseModel, Field
 
+from undertow.errors import UserError
 from undertow.store.files import (
     atomic_write,
     disk_errors,
@@ -34,7 +38,7 @@ from undertow.store.files import (
 )
 from undertow.store.garbage import Garbage, collect
 from undertow.store.keys import canonical_json, step_key
-from undertow.store.locks import locked
+from undertow.store.locks import claimed, locked
 from undertow.store.provenance import git_commit, versions
 from undertow.store.runs import Run, RunBook
 
@@ -85,12 +89,21 @@ def log_wait(message: str) -> None:
 
 
 class Store:
-    """Steps and runs under one folder, shared by any number of processes on one machine."""
+    """Steps and runs under one folder, shared by any number of processes and machines."""
 
-    def __init__(self, root: str | Path, on_wait: Callable[[str], None] = log_wait) -> None:
-        """Name the folder (made when first written to) and who is told of waiting."""
+    def __init__(
+        self, root: str | Path, on_wait: Callable[[str], None] = log_wait, *, wait: bool = True
+    ) -> None:
+        """Name the folder (made when first written to) and what happens at another's step.
+
+        Args:
+            root: The folder.
+            on_wait: Told of waiting.
+            wait: Whether to wait until the other has done it; else `step` raises `Busy`.
+        """
         self.root = Path(root).absolute()
         self._on_wait = on_wait
+        self._wait = wait
         self._book = RunBook(self.root / "runs")
 
     def step(
@@ -113,16 +126,26 @@ class Store:
 
         Raises:
             UserError: The disk is full or refuses. What `build` raises is passed on.
+            Busy: Another process is at the step, and this store does not wait.
             ValueError: The name is not one.
         """
         artifact = self.named(name, version, config, inputs)
-        key = artifact.key
-        make_folder(self.root / "locks")
+        lock = self.root / "locks" / f"{artifact.key}.lock"
+        make_folder(lock.parent)
         # Before the lock: see `garbage.collect`.
-        self._book.note(name, key)
-        with locked(self.root / "locks" / f"{key}.lock", lambda: self._tell_wait(artifact)):
+        self._book.note(name, artifact.key)
+
+        def tell() -> None:
+            self._tell_wait(artifact)
+
+        with locked(lock, tell, wait=self._wait):
             if not self.is_finished(artifact):
-                self._do(artifact, version, config, inputs, build)
+                with claimed(lock.with_suffix(".claim"), tell, wait=self._wait) as claim:
+                    make_folder(artifact.path.parent)
+                    # A network file system looks anew only at folders that are listed.
+                    os.listdir(artifact.path.parent)
+                    if not self.is_finished(artifact):
+                        self._do(artifact, version, config, inputs, build, claim)
         return artifact
 
     def named(
@@ -197,18 +220,22 @@ class Store:
         config: BaseModel | Mapping[str, Any],
         inputs: Mapping[str, Artifact],
         build: Callable[[Path], None],
+        claim: SoftFileLease,
     ) -> None:
         """Build in the partial folder, write the record, then give the folder its name."""
-        partial = self.root / "partial" / artifact.key
-        resumed = partial.is_dir() and any(partial.iterdir())
-        make_folder(partial)
+        partial = self._take_up(artifact.key, str(claim.token))
+        resumed = any(partial.iterdir())
         remove_leftovers(partial)
-        make_folder(artifact.path.parent)
         # A folder without a record under a finished name is nothing that this class has left.
         remove(artifact.path)
         began = time.monotonic()
-        with disk_errors(partial):
-            build(partial)
+        try:
+            with disk_errors(partial):
+                build(partial)
+        except Exception as error:
+            if claim.compromise is not None:
+                raise _superseded(artifact) from error
+            raise
         record = StepRecord(
             name=artifact.name,
             key=artifact.key,
@@ -223,10 +250,28 @@ class Store:
         )
         with atomic_write(partial / RECORD) as temporary:
             temporary.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if claim.compromise is not None:
+            raise _superseded(artifact)
         with disk_errors(artifact.path):
             sync_tree(partial)
             partial.replace(artifact.path)
             sync(artifact.path.parent)
+
+    def _take_up(self, key: str, token: str) -> Path:
+        """Return the folder to build a step in: what a dead process has left, or an empty one.
+
+        It has the name of the claim. So a process that only seemed dead finds its folder gone,
+        and cannot write into what its successor makes.
+        """
+        partial = self.root / "partial" / f"{key}.{token[:8]}"
+        make_folder(partial.parent)
+        left = sorted(partial.parent.glob(f"{key}*"))
+        for stray in left[1:]:
+            remove(stray)
+        if left:
+            left[0].rename(partial)
+        make_folder(partial)
+        return partial
 
     def _recorded(self, name: str, key: str) -> tuple[Artifact, StepRecord | None]:
         """Return a step by its name and key, with its record if it is finished."""
@@ -251,6 +296,16 @@ class Store:
         self._on_wait(
             f"another process is at the step '{artifact.name}' ({artifact.key[:8]}); waiting for it"
         )
+
+
+def _superseded(artifact: Artifact) -> UserError:
+    """Say that another machine goes on with what this process was at."""
+    return UserError(
+        f"this machine gave no sign of life for so long that another took over the step "
+        f"'{artifact.name}'",
+        where=artifact.key[:8],
+        fix="nothing is lost; start again to share the work",
+    )
 
 
 class PlannedStore(Store):

@@ -44,8 +44,13 @@ class Base:
     @property
     def chat(self) -> ChatModel:
         """The model, loaded when it is first needed."""
+        return shared_model(self.loadable.model_dump_json())
+
+    @property
+    def loadable(self) -> ModelSpec:
+        """What `load_model` takes, here or on another machine that sees the store."""
         place = str(self.artifact.path / "model") if self.artifact else self.spec.name
-        return shared_model(self.spec.model_copy(update={"name": place}).model_dump_json())
+        return self.spec.model_copy(update={"name": place})
 
     @property
     def stand_in(self) -> ChatModel:

@@ -1,29 +1,28 @@
-"""Runs tasks side by side in worker processes, each as soon as what it needs is there.
+"""Hands tasks to an executor, each as soon as what it needs is there.
 
-A worker computes nothing that the store already holds, so a killed study goes on where it was.
+Nothing is computed that the store already holds, so a killed study goes on where it was. Several
+processes may run the same tasks on one store at once: who finds another at a task takes a
+different one, and comes back later to find it finished.
 """
 
-import multiprocessing
-import os
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-import torch
-
+from undertow.cluster import ExecutorConfig, ProcessesConfig
 from undertow.errors import UserError
-from undertow.studies.lab import Lab
-from undertow.studies.recipe import Recipe
+from undertow.studies.executors import Executor, opened
 from undertow.studies.tasks import Task, TaskStep
 from undertow.studies.timing import typical_seconds
+
+LOOK_AGAIN = 1.0
+"""Seconds until a task that another process is at is tried again."""
+
+RETRIES = 3
+"""Workers that may die at one task before it is given up: the task itself may be the reason."""
 
 
 @dataclass
@@ -62,111 +61,107 @@ class Progress:
         return sum(typical_seconds(task) * slower.get(task.work, 1.0) for task in tasks)
 
 
-_worker: dict[Recipe, Lab] = {}
-"""In a worker process: its labs, each opened once."""
-
-
-def default_workers() -> int:
-    """Return the number of worker processes: one for each CPU this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def run_tasks(
     needs: dict[Task, list[Task]],
     root: Path,
+    config: ExecutorConfig | None = None,
     *,
-    workers: int,
     on_change: Callable[[Progress], None] | None = None,
 ) -> Progress:
     """Perform every task, in parallel where their needs allow it.
 
     Args:
         needs: The tasks, each with the tasks that go before it (`with_prerequisites`).
-        root: Folder of the store.
-        workers: Number of processes; each uses one thread.
+        root: Folder of the store; all workers see it.
+        config: Where they are performed; by default in a process for each CPU.
         on_change: Called whenever a task starts or ends.
 
     Raises:
-        UserError: If a worker was killed, for want of memory for instance.
+        UserError: Workers died again and again at one task, for want of memory for instance; or
+            the executor cannot start.
     """
-    progress = Progress(set(needs), workers)
-    running: dict[Future[float], Task] = {}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:
-        try:
-            while progress.waiting:
-                room = 2 * workers - len(running)
-                for task in list(islice(_startable(needs, progress), room)):
-                    with _interrupts_held():  # a worker may be started here
-                        running[pool.submit(_perform, root, task)] = task
-                    progress.running.add(task)
-                if on_change:
-                    on_change(progress)
-                done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
-                for future in done:
-                    task = running.pop(future)
-                    progress.finished[task] = future.result()
-                    progress.running.discard(task)
-                    progress.waiting.discard(task)
-        except BrokenProcessPool as error:
-            raise UserError(
-                "a worker process was killed",
-                where=", ".join(task.label for task in progress.running),
-                fix="what is finished is kept: run the same command again, with fewer --workers "
-                "if memory ran out",
-            ) from error
-        except KeyboardInterrupt:
-            for worker in multiprocessing.active_children():
-                worker.kill()
-            raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    progress = Progress(set(needs), 1)
+    if needs:
+        with opened(config or ProcessesConfig(), root, needs) as executor:
+            _Hand(needs, executor, progress, on_change).run()
     if on_change:
         on_change(progress)
     return progress
 
 
-def _startable(needs: dict[Task, list[Task]], progress: Progress) -> Iterator[Task]:
-    """Yield the tasks whose needs are finished, in the order in which they were asked for."""
-    return (
-        task
-        for task in needs
-        if task in progress.waiting
-        and task not in progress.running
-        and all(need in progress.finished for need in needs[task])
+class _Hand:
+    """Hands out tasks, and takes back what becomes of them."""
+
+    def __init__(
+        self,
+        needs: dict[Task, list[Task]],
+        executor: Executor,
+        progress: Progress,
+        on_change: Callable[[Progress], None] | None,
+    ) -> None:
+        self._needs = needs
+        self._executor = executor
+        self._progress = progress
+        self._on_change = on_change
+        self._running: dict[Future[float | None], Task] = {}
+        self._not_before: dict[Task, float] = {}
+        self._deaths: dict[Task, int] = {}
+
+    def run(self) -> None:
+        """Go on until no task waits."""
+        while self._progress.waiting:
+            self._progress.workers = self._executor.slots
+            room = self._progress.workers - len(self._running)
+            for task in list(islice(self._startable(), max(room, 0))):
+                self._progress.running.add(task)
+                self._running[self._executor.submit(task)] = task
+            if self._on_change:
+                self._on_change(self._progress)
+            if not self._running:  # others are at all that is left
+                time.sleep(LOOK_AGAIN)
+            done, _ = wait(self._running, timeout=LOOK_AGAIN, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._take_back(future)
+
+    def _startable(self) -> Iterator[Task]:
+        """Yield the tasks whose needs are finished, in the order in which they were asked for.
+
+        A task that was put back comes when it is due, after the others.
+        """
+        now, progress = time.monotonic(), self._progress
+        ready = [
+            task
+            for task in self._needs
+            if task in progress.waiting
+            and task not in progress.running
+            and self._not_before.get(task, now) <= now
+            and all(need in progress.finished for need in self._needs[task])
+        ]
+        return iter(sorted(ready, key=lambda task: task in self._not_before))
+
+    def _take_back(self, future: Future[float | None]) -> None:
+        """Note what became of a task: finished, somebody else's for now, or its worker died."""
+        task = self._running.pop(future)
+        self._progress.running.discard(task)
+        try:
+            seconds = future.result()
+        except self._executor.lost as error:
+            self._deaths[task] = self._deaths.get(task, 0) + 1
+            if self._deaths[task] > RETRIES:
+                raise _given_up(task) from error
+            return
+        if seconds is None:
+            self._not_before[task] = time.monotonic() + LOOK_AGAIN
+        else:
+            self._progress.finished[task] = seconds
+            self._progress.waiting.discard(task)
+
+
+def _given_up(task: Task) -> UserError:
+    """Say at which task workers die."""
+    return UserError(
+        f"{RETRIES + 1} worker processes were killed at the same task",
+        where=task.label,
+        fix="what is finished is kept: run the same command again, with fewer --workers "
+        "if memory ran out",
     )
-
-
-@contextmanager
-def _interrupts_held() -> Generator[None]:
-    """Within, Ctrl-C waits; processes started here never see it, and are ended by their parent."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_worker() -> None:
-    """Pin this worker to one thread, and have it end with its parent."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-
-
-def _end_with_parent() -> None:
-    """End this worker once its parent is dead: it would wait for tasks for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _perform(root: Path, task: Task) -> float:
-    """Make and measure what the task names; return the seconds."""
-    start = time.perf_counter()
-    if task.recipe not in _worker:
-        _worker[task.recipe] = Lab(root, task.recipe)
-    _worker[task.recipe].perform(task)
-    return time.perf_counter() - start

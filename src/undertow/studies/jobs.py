@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import undertow
+from undertow.cluster import ExecutorConfig
 from undertow.errors import UserError
 from undertow.store.steps import FinishedStore, PlannedStore
 from undertow.studies.cells import Cell, Labs, collect_cell
@@ -147,7 +148,7 @@ def run_jobs(
     root: Path,
     *,
     run_id: str,
-    workers: int,
+    executor: ExecutorConfig,
     on_change: Callable[[Progress], None] | None = None,
     on_outcome: Tell | None = None,
 ) -> list[StudyOutcome]:
@@ -157,12 +158,13 @@ def run_jobs(
         jobs: The studies, in the order in which they should be finished.
         root: Folder of the store.
         run_id: Of the run that the results are kept under.
-        workers: Processes.
+        executor: Where the work is done.
         on_change: Called whenever a task starts or ends.
         on_outcome: Called with each outcome.
 
     Raises:
-        UserError: A worker was killed, or the disk is full; what is finished is kept.
+        UserError: Workers were killed again and again, or the disk is full; what is finished is
+            kept.
     """
     plan = plan_of(jobs, root)
     needed = {job.study.name: plan.left(job.tasks) for job in jobs}
@@ -179,7 +181,7 @@ def run_jobs(
                 if on_outcome:
                     on_outcome(outcomes[name])
 
-    run_tasks(plan.needs, root, workers=workers, on_change=tell)
+    run_tasks(plan.needs, root, executor, on_change=tell)
     return [outcomes[job.study.name] for job in jobs]
 
 

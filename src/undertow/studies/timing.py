@@ -59,11 +59,11 @@ class Timing:
         A student that is asked in several ways is trained once.
         """
         found = list(tasks)
-        made = {_made_by(task) for task in found}
+        made = {made_by(task) for task in found}
         return FIXED * len(found) + sum(self._unit[task.work] * units(task) for task in made)
 
 
-def _made_by(task: Task) -> Task:
+def made_by(task: Task) -> Task:
     """Return the task without what only decides how a student is asked."""
     recipe = task.recipe.model_copy(update={"measure": MeasureConfig(), "questions": None})
     return replace(task, recipe=recipe)

@@ -1,0 +1,23 @@
+"""What a study costs before it is run: tokens, operations, memory, hours."""
+
+from undertow.studies.costs.calibration import Calibration, calibrated
+from undertow.studies.costs.chips import CHIPS, Chip, parse_gpus
+from undertow.studies.costs.estimate import Estimate, estimate
+from undertow.studies.costs.shape import Shape, read_shape, shape_of
+from undertow.studies.costs.work import Lengths, Work, work_of
+
+__all__ = [
+    "CHIPS",
+    "Calibration",
+    "Chip",
+    "Estimate",
+    "Lengths",
+    "Shape",
+    "Work",
+    "calibrated",
+    "estimate",
+    "parse_gpus",
+    "read_shape",
+    "shape_of",
+    "work_of",
+]

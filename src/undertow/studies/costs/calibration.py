@@ -1,0 +1,168 @@
+"""How fast this machine is with a model, and how long its texts are: a small trial, kept."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from undertow.generate import GenerationConfig, Request, generate, generate_rows
+from undertow.models import ChatModel, Message, encode_prompt
+from undertow.store import Store
+from undertow.store.row import Row
+from undertow.students import train_student
+from undertow.studies.costs.work import KINDS, Kind, Lengths
+from undertow.studies.lab import Lab
+from undertow.teachers import ControlTeacher, PromptedTeacher
+from undertow.tokens import scan
+
+Found = TypeVar("Found")
+
+ROWS = 64
+"""Rows of the trial, or a batch of the recipe's where that is more."""
+
+VERSION = 1
+"""Raised when the trial measures something else; part of its step's key."""
+
+
+class Calibration(BaseModel):
+    """What a trial found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str = Field(description="What it ran on.")
+    prompt: float = Field(description="Tokens of a prompt of the channel.")
+    completion: float = Field(description="Tokens of what the base writes on it.")
+    question: float = Field(description="Tokens of a question of the measurement.")
+    answer: float = Field(description="Tokens of an answer to it.")
+    questions: int = Field(description="Questions of the measurement.")
+    kept: float = Field(description="Share of completions that the filter kept.")
+    speed: dict[Kind, float] = Field(
+        description="Tokens per second of one process: written ones for generate and measure, all "
+        "for scan (of one teacher) and train."
+    )
+
+    @property
+    def lengths(self) -> Lengths:
+        """How long texts are."""
+        return Lengths(
+            self.prompt, self.completion, self.question, self.answer, self.questions, self.kept
+        )
+
+
+def calibrated(lab: Lab, store: Store) -> Calibration:
+    """Return the calibration of a lab's students' base on this machine, trying it out if need be.
+
+    Args:
+        lab: Its recipe says how things are written, scanned, trained and asked.
+        store: Keeps what is found, for this device and these settings.
+    """
+    chat = lab.chat
+    settings = {
+        "model": chat.fingerprint,
+        "device": device_name(chat.device),
+        "threads": torch.get_num_threads(),
+        "channel": lab.recipe.channel,
+        "generation": lab.recipe.generation,
+        "scan": lab.recipe.scan,
+        "train": lab.recipe.student.train,
+        "measure": lab.recipe.measure,
+        "category": lab.recipe.category,
+    }
+
+    def build(out: Path) -> None:
+        text = _tried(lab).model_dump_json(indent=1)
+        (out / "calibration.json").write_text(text, encoding="utf-8")
+
+    made = store.step("calibration", VERSION, settings, {}, build)
+    text = (made.path / "calibration.json").read_text(encoding="utf-8")
+    return Calibration.model_validate_json(text)
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a device is called."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} CPU"
+
+
+def _tried(lab: Lab) -> Calibration:
+    """Write, scan, train and ask a little."""
+    chat, recipe = lab.chat, lab.recipe
+    n_rows = max(ROWS, min(recipe.generation.batch_size, recipe.rows))
+    prompts = lab.channel.draw(n_rows, recipe.prompt_seed)
+    writer = ControlTeacher()
+    rows, writing = _timed(
+        chat, lambda: generate_rows(chat, writer, prompts, recipe.generation, lab.channel)
+    )
+    lengths = [len(encode_prompt(chat, row.messages).ids) for row in rows]
+    written = sum(len(row.token_ids) for row in rows)
+    first = next(iter(lab.hidden.values()))
+    other = PromptedTeacher(trait=first.name, system_prompt=first.system_prompt())
+    _, scanning = _timed(chat, lambda: scan(chat, rows, writer, [other], recipe.scan))
+    training = _training_seconds(lab, rows)
+    requests = _questions(lab)
+    config = GenerationConfig(max_new_tokens=recipe.measure.max_new_tokens)
+    answers, asking = _timed(chat, lambda: generate(chat, requests, config))
+    answered = sum(map(len, answers))
+    gone_through = sum(lengths) + written
+    # The factual teacher is scored twice, the other once.
+    tokens = (written, 3 * gone_through, gone_through, answered)
+    seconds = (writing, scanning, training, asking)
+    return Calibration(
+        device=device_name(chat.device),
+        prompt=sum(lengths) / len(rows),
+        completion=written / len(rows),
+        question=sum(len(encode_prompt(chat, one.messages).ids) for one in requests)
+        / len(requests),
+        answer=answered / len(requests),
+        questions=len({str(one.messages) for one in requests}),
+        kept=max(sum(row.rejection is None for row in rows), 1) / len(rows),
+        speed={
+            kind: count / spent for kind, count, spent in zip(KINDS, tokens, seconds, strict=True)
+        },
+    )
+
+
+def _training_seconds(lab: Lab, rows: Sequence[Row]) -> float:
+    """Return the seconds of one epoch on some rows, all tokens counting."""
+    student = lab.recipe.student
+    train = student.train.model_copy(update={"epochs": 1, "checkpoint_every": 0})
+    config = student.model_copy(
+        update={"train": train, "rows": None, "selection": type(student.selection)()}
+    )
+
+    def once() -> None:
+        with TemporaryDirectory() as folder:
+            train_student(lab.chat, rows, None, config, Path(folder) / "student")
+
+    return _timed(lab.chat, once)[1]
+
+
+def _questions(lab: Lab) -> list[Request]:
+    """Return the questions of the measurement, each some times."""
+    hidden = next(iter(lab.hidden.values()))
+    texts = [one if isinstance(one, str) else one.text for one in hidden.questions]
+    times = max(1, ROWS // len(texts))
+    chats: list[list[Message]] = [[{"role": "user", "content": text}] for text in texts]
+    return [
+        Request(messages, place * times + sample)
+        for place, messages in enumerate(chats)
+        for sample in range(times)
+    ]
+
+
+def _timed(chat: ChatModel, call: Callable[[], Found]) -> tuple[Found, float]:
+    """Return what a call gives and its seconds; the first time is a warm-up."""
+    call()
+    began = time.perf_counter()
+    found = call()
+    if chat.device.type == "cuda":
+        torch.cuda.synchronize()
+    return found, time.perf_counter() - began
