@@ -90,7 +90,11 @@ def run_tasks(
 
 
 class _Hand:
-    """Hands out tasks, and takes back what becomes of them."""
+    """Hands out tasks, and takes back what becomes of them.
+
+    Tasks are known by their place here: to hash one goes through its whole recipe, and all of them
+    are looked at every second.
+    """
 
     def __init__(
         self,
@@ -99,22 +103,27 @@ class _Hand:
         progress: Progress,
         on_change: Callable[[Progress], None] | None,
     ) -> None:
-        self._needs = needs
+        self._tasks = list(needs)
+        places = {task: place for place, task in enumerate(self._tasks)}
+        self._needs = [{places[need] for need in needs[task]} for task in self._tasks]
+        self._waiting = dict.fromkeys(range(len(self._tasks)))
         self._executor = executor
         self._progress = progress
         self._on_change = on_change
-        self._running: dict[Future[float | None], Task] = {}
-        self._not_before: dict[Task, float] = {}
-        self._deaths: dict[Task, int] = {}
+        self._running: dict[Future[float | None], int] = {}
+        self._not_before: dict[int, float] = {}
+        self._deaths: dict[int, int] = {}
 
     def run(self) -> None:
         """Go on until no task waits."""
-        while self._progress.waiting:
+        while self._waiting or self._running:
             self._progress.workers = self._executor.slots
             room = self._progress.workers - len(self._running)
-            for task in list(islice(self._startable(), max(room, 0))):
+            for place in list(islice(self._startable(), max(room, 0))):
+                task = self._tasks[place]
+                del self._waiting[place]
                 self._progress.running.add(task)
-                self._running[self._executor.submit(task)] = task
+                self._running[self._executor.submit(task)] = place
             if self._on_change:
                 self._on_change(self._progress)
             if not self._running:  # others are at all that is left
@@ -123,35 +132,36 @@ class _Hand:
             for future in done:
                 self._take_back(future)
 
-    def _startable(self) -> Iterator[Task]:
+    def _startable(self) -> Iterator[int]:
         """Yield the tasks whose needs are finished, in the order in which they were asked for.
 
         A task that was put back comes when it is due, after the others.
         """
-        now, progress = time.monotonic(), self._progress
+        now = time.monotonic()
+        unfinished = self._waiting.keys() | self._running.values()
         ready = [
-            task
-            for task in self._needs
-            if task in progress.waiting
-            and task not in progress.running
-            and self._not_before.get(task, now) <= now
-            and all(need in progress.finished for need in self._needs[task])
+            place
+            for place in self._waiting
+            if self._not_before.get(place, now) <= now and unfinished.isdisjoint(self._needs[place])
         ]
-        return iter(sorted(ready, key=lambda task: task in self._not_before))
+        return iter(sorted(ready, key=lambda place: (place in self._not_before, place)))
 
     def _take_back(self, future: Future[float | None]) -> None:
         """Note what became of a task: finished, somebody else's for now, or its worker died."""
-        task = self._running.pop(future)
+        place = self._running.pop(future)
+        task = self._tasks[place]
         self._progress.running.discard(task)
         try:
             seconds = future.result()
         except self._executor.lost as error:
-            self._deaths[task] = self._deaths.get(task, 0) + 1
-            if self._deaths[task] > RETRIES:
+            self._deaths[place] = self._deaths.get(place, 0) + 1
+            if self._deaths[place] > RETRIES:
                 raise _given_up(task) from error
+            self._waiting[place] = None
             return
         if seconds is None:
-            self._not_before[task] = time.monotonic() + LOOK_AGAIN
+            self._not_before[place] = time.monotonic() + LOOK_AGAIN
+            self._waiting[place] = None
         else:
             self._progress.finished[task] = seconds
             self._progress.waiting.discard(task)
