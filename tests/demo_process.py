@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,16 +125,37 @@ def workers_of(process: subprocess.Popen, mark: str = "spawn_main") -> list[int]
     return []
 
 
+def random_moments() -> random.Random:
+    """Return a generator with a seed that a failed test shows."""
+    moments = random.Random()
+    seed = moments.randrange(2**32)
+    print("seed of the moments:", seed)
+    moments.seed(seed)
+    return moments
+
+
+def start_and_kill(place: DemoPlace, after: Sequence[int]) -> None:
+    """Start the place's command and kill it, each time a while after so many steps in all."""
+    moments = random_moments()
+    for n_steps in after:
+        process = place.start()
+        place.wait_for(process, n_steps)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(moments.uniform(0.1, 1.0))
+        process.kill()
+        # The output ends when the last of its processes does.
+        out, err = process.communicate(timeout=600)
+        assert process.returncode == -signal.SIGKILL
+        assert "Traceback" not in out + err
+
+
 def kill_workers(place: DemoPlace, process: subprocess.Popen, mark: str, times: int) -> int:
     """Kill that many of a command's workers, each some random time after the last step done.
 
     Returns:
         How many were killed before the command had ended.
     """
-    moments = random.Random()
-    seed = moments.randrange(2**32)
-    print("seed of the moments:", seed)
-    moments.seed(seed)
+    moments = random_moments()
     for killed in range(times):
         place.wait_for(process, len(place.done()) + 1)
         time.sleep(moments.uniform(0.0, 1.0))

@@ -1,14 +1,12 @@
 """A demo that is killed, interrupted, doubled or short of space, as processes of their own."""
 
 import os
-import random
 import signal
-import subprocess
 import sys
 
 import pytest
 
-from demo_process import DemoPlace, kill_workers, result_of, workers_of
+from demo_process import DemoPlace, kill_workers, result_of, start_and_kill, workers_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,20 +31,7 @@ def place(tmp_path):
 
 def test_killed_at_any_moment_and_started_again(place, undisturbed):
     """No matter when: the result is the same, no finished step is done again, no worker stays."""
-    moments = random.Random()
-    seed = moments.randrange(2**32)
-    print("seed of the moments:", seed)
-    moments.seed(seed)
-    for n_steps in (0, 4, 9):
-        process = place.start()
-        place.wait_for(process, n_steps)
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(moments.uniform(0.1, 2.0))
-        process.kill()
-        # The output ends when the last of its processes does.
-        out, err = process.communicate(timeout=600)
-        assert process.returncode == -signal.SIGKILL
-        assert "Traceback" not in out + err
+    start_and_kill(place, after=(0, 4, 9))
     assert result_of(place.start()) == undisturbed[0]
     assert sorted(place.done()) == undisturbed[1]
     assert not list((place.folder / "store" / "partial").iterdir())

@@ -1,15 +1,13 @@
 """A study that is killed, interrupted or short of space, as a process of its own."""
 
 import os
-import random
 import signal
-import subprocess
 import sys
 
 import pytest
 import yaml
 
-from demo_process import DemoPlace, kill_workers, output_of
+from demo_process import DemoPlace, kill_workers, output_of, start_and_kill
 
 pytestmark = [
     pytest.mark.slow,
@@ -78,20 +76,8 @@ def place(tmp_path):
 
 def test_killed_at_any_moment_and_run_again(place, undisturbed):
     """No matter when: same table and verdict, no finished step is done again, none is left over."""
-    moments = random.Random()
-    seed = moments.randrange(2**32)
-    print("seed of the moments:", seed)
-    moments.seed(seed)
-    for n_steps in (0, 3, 7):
-        process = place.start()
-        place.wait_for(process, n_steps)
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(moments.uniform(0.1, 1.0))
-        process.kill()
-        out, err = process.communicate(timeout=600)
-        assert process.returncode == -signal.SIGKILL
-        assert "Traceback" not in out + err
-        assert not list((place.folder / "store").glob("results/*/tiny.json"))
+    start_and_kill(place, after=(0, 3, 7))
+    assert not list((place.folder / "store").glob("results/*/tiny.json"))
     assert output_of(place.start()) == undisturbed[0]
     assert sorted(place.done()) == undisturbed[1]
     assert not list((place.folder / "store" / "partial").iterdir())
