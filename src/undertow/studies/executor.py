@@ -116,15 +116,17 @@ class _Hand:
 
     def run(self) -> None:
         """Go on until no task waits."""
+        done: set[Future[float | None]] = set()
         while self._waiting or self._running:
             self._progress.workers = self._executor.slots
             room = self._progress.workers - len(self._running)
-            for place in list(islice(self._startable(), max(room, 0))):
+            started = list(islice(self._startable(), max(room, 0)))
+            for place in started:
                 task = self._tasks[place]
                 del self._waiting[place]
                 self._progress.running.add(task)
                 self._running[self._executor.submit(task)] = place
-            if self._on_change:
+            if self._on_change and (started or done):
                 self._on_change(self._progress)
             if not self._running:  # others are at all that is left
                 time.sleep(LOOK_AGAIN)
