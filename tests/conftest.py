@@ -7,8 +7,11 @@ from hypothesis import settings
 
 torch.set_num_threads(1)
 
-# pytest-xdist sets it for its workers, and consoles would be that narrow whatever a test asks for.
-os.environ.pop("COLUMNS", None)
+# Consoles are as wide as a test asks for: pytest-xdist's workers inherit COLUMNS, and colours that
+# are forced on a dumb terminal make rich fall back to 80 columns.
+for name in ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE"):
+    os.environ.pop(name, None)
+os.environ["TERM"] = "xterm"
 
 # A busy machine is no failure: no test is judged by its time.
 settings.register_profile("untimed", deadline=None)
