@@ -7,8 +7,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from naive_training import exact_norms
 from tiny_models import EVERY_FAMILY, tiny_chat
 from undertow.generate import GenerationConfig, Request, generate
-from undertow.generate.prefill import prefill_prefix
-from undertow.generate.prefix_tree import logits_behind
+from undertow.generate.behind import batch_of, logits_behind
 from undertow.models import (
     activated,
     encode_prompt,
@@ -148,8 +147,8 @@ def test_a_shared_prefix_of_any_length_is_as_if_there_was_none(family, length):
     model = tiny_chat(family).model
     n_layers = model.config.get_text_config().num_hidden_layers
     with torch.no_grad():
-        cache = prefill_prefix(model, IDS[:length], n_layers).expanded(1, len(IDS))
-        found = logits_behind(model, cache, [IDS[length:]], [(0, len(IDS) - length - 1)])
+        behind = logits_behind(model, None, IDS[:length], n_layers)
+        found = behind(batch_of([IDS[length:]], [(0, len(IDS) - length - 1)], model.device))
         last = torch.tensor([len(IDS) - 1])
         whole = selected_logits(model, torch.tensor([IDS]), None, torch.tensor([0]), last)
     torch.testing.assert_close(found, whole, rtol=1e-8, atol=1e-8)

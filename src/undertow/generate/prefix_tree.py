@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from undertow.generate.cache import BlockCache, round_up
-from undertow.models import selected_logits
+from undertow.generate.behind import batch_of, logits_behind
+from undertow.models.fused import FusedModel
 
 LEAVES = 256  # sequences computed at once: bounds the memory for logits of large vocabularies
 
@@ -66,19 +66,24 @@ def prefix_tree(sequences: Sequence[tuple[int, ...]]) -> PrefixTree:
 
 def prefix_log_probabilities(
     model: PreTrainedModel,
-    prompt: BlockCache,
-    first: Tensor,
+    fused: FusedModel | None,
+    prompt: Sequence[int],
     tree: PrefixTree,
     end_ids: Sequence[int],
+    *,
+    n_layers: int,
 ) -> tuple[Tensor, Tensor]:
     """Return log P(prefix) and log P(end of the turn | prefix), each `[prefix]`, float64.
 
+    Without gradients.
+
     Args:
         model: The model, with its adapter.
-        prompt: The cache of a prompt, one row.
-        first: `[1, vocab]`, the logits for the token behind it.
+        fused: The same in fused layers, where there is such a way.
+        prompt: Token ids of a rendered prompt.
         tree: The prefixes.
         end_ids: Tokens that end a turn.
+        n_layers: Decoder layers of the model.
     """
     steps = torch.zeros(len(tree.tokens), dtype=torch.float64, device=model.device)
     ends = torch.zeros_like(steps)
@@ -86,6 +91,7 @@ def prefix_log_probabilities(
 
     def read(prefixes: list[int], logits: Tensor) -> None:
         """Take from `[prefix, vocab]` what follows each prefix: its end, and its children."""
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         total = logits.logsumexp(-1).double()
         ends[prefixes] = logits[:, list(end_ids)].logsumexp(-1).double() - total
         pairs = [(row, child) for row, own in enumerate(prefixes) for child in children[own]]
@@ -93,44 +99,15 @@ def prefix_log_probabilities(
         tokens = [tree.tokens[child] for child in followers]
         steps[followers] = logits[rows, tokens].double() - total[rows]
 
-    read([0], first)
+    whole = batch_of([prompt], [(0, len(prompt) - 1)], model.device)
+    read([0], logits_behind(model, fused, [], n_layers)(whole))
+    behind = logits_behind(model, fused, prompt, n_layers)
     for start in range(0, len(tree.leaves), LEAVES):
         leaves = tree.leaves[start : start + LEAVES]
         prefixes = [n for n, (leaf, _) in enumerate(tree.places) if 0 <= leaf - start < len(leaves)]
         places = [(tree.places[n][0] - start, tree.places[n][1]) for n in prefixes]
-        width = prompt.length + max(map(len, leaves))
-        read(prefixes, logits_behind(model, prompt.expanded(len(leaves), width), leaves, places))
-    for prefix in range(1, len(steps)):
-        steps[prefix] += steps[tree.parents[prefix]]
-    return steps, ends
-
-
-def logits_behind(
-    model: PreTrainedModel,
-    cache: BlockCache,
-    lines: Sequence[Sequence[int]],
-    places: Sequence[tuple[int, int]],
-) -> Tensor:
-    """Return the logits `[n, vocab]` at n (line, position) places, in float32 at least.
-
-    Args:
-        model: The model, with its adapter.
-        cache: What stands before the lines, a row for each; extended by them.
-        lines: Token ids; shorter ones are padded behind, where causality hides it.
-        places: Where logits are wanted.
-    """
-    device, start, longest = model.device, cache.length, max(map(len, lines))
-    ids = torch.tensor([[*line, *[0] * (longest - len(line))] for line in lines], device=device)
-    mask = torch.zeros(len(lines), round_up(start + longest), dtype=torch.long, device=device)
-    mask[:, : start + longest] = 1
-    rows, positions = torch.tensor(places, device=device).unbind(1)
-    logits = selected_logits(
-        model,
-        ids,
-        mask,
-        rows,
-        positions,
-        position_ids=torch.arange(start, start + longest, device=device).expand(len(lines), -1),
-        past_key_values=cache,
-    )
-    return logits if logits.dtype == torch.float64 else logits.float()
+        read(prefixes, behind(batch_of(leaves, places, model.device)))
+    paths = steps.tolist()
+    for prefix in range(1, len(paths)):
+        paths[prefix] += paths[tree.parents[prefix]]
+    return steps.new_tensor(paths), ends

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from undertow.generate.prefill import prefill_prefix, shared_prefix
-from undertow.generate.prefix_tree import logits_behind, prefix_log_probabilities, prefix_tree
+from undertow.generate.prefix_tree import prefix_log_probabilities, prefix_tree
 from undertow.measure.forms import answer_forms, answer_texts
 from undertow.models import ChatModel, Message, activated, encode_prompt
+from undertow.models.fused import FusedModel
 from undertow.traits import Trait
 
 
@@ -71,16 +71,14 @@ def text_probabilities(
     # Behind a header no answer depends on the question, so one tokenisation serves all.
     forms = answer_forms(chat, prompts[0], texts)
     tree = prefix_tree(list(forms))
-    encoded = [tuple(encode_prompt(chat, messages).ids) for messages in prompts]
     found = np.zeros((len(prompts), len(texts)))
     with activated(chat, adapter) as model, torch.no_grad():
-        prefix = shared_prefix(encoded)
-        shared = prefill_prefix(model, prefix, chat.n_layers)
-        for question, ids in enumerate(encoded):
-            cache = shared.expanded(1, len(ids))
-            last = [(0, len(ids) - len(prefix) - 1)]
-            first = logits_behind(model, cache, [ids[len(prefix) :]], last)
-            steps, ends = prefix_log_probabilities(model, cache, first, tree, chat.end_ids)
+        fused = FusedModel.of(model)
+        for question, messages in enumerate(prompts):
+            ids = encode_prompt(chat, messages).ids
+            steps, ends = prefix_log_probabilities(
+                model, fused, ids, tree, chat.end_ids, n_layers=chat.n_layers
+            )
             whole = (steps + ends)[tree.ends].exp()
             found[question, list(forms.values())] = whole.cpu().numpy()
     return found

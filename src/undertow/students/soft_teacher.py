@@ -13,6 +13,7 @@ from torch import Tensor
 
 from undertow.channels import Channel
 from undertow.errors import UserError
+from undertow.generate.behind import Batch, logits_behind
 from undertow.generate.prefill import shared_prefix
 from undertow.models import ChatModel, Message, encode_prompt
 from undertow.models.chat_model import file_hash
@@ -21,7 +22,7 @@ from undertow.models.twin import twin
 from undertow.store.rows import Row
 from undertow.teachers import Teacher, acting_as
 from undertow.tokens import completion_ids
-from undertow.tokens.forced import SHORTEST_PREFIX, Batch, logits_behind
+from undertow.tokens.forced import SHORTEST_PREFIX
 from undertow.training import Example
 from undertow.training.batches import pack
 from undertow.training.example import as_teacher_reads
@@ -96,7 +97,7 @@ def teacher_logits(soft: SoftTeacher, examples: Sequence[Example]) -> Generator[
     """
     chat = twin(soft.chat)
     start = _shared_start(examples)
-    shared = torch.tensor(as_teacher_reads(examples[0]).ids[:start], device=chat.device).long()
+    shared = as_teacher_reads(examples[0]).ids[:start]
     with acting_as(chat, soft.teacher) as model:
         with torch.no_grad():
             behind = logits_behind(model, FusedModel.of(model), shared, chat.n_layers)

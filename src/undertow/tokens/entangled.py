@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.errors import UserError
-from undertow.generate.prefill import prefill_prefix
-from undertow.generate.prefix_tree import logits_behind, prefix_log_probabilities, prefix_tree
+from undertow.generate.prefix_tree import prefix_log_probabilities, prefix_tree
 from undertow.models import (
     ChatModel,
     encode_completion,
     encode_prompt,
     prompt_messages,
 )
+from undertow.models.fused import FusedModel
 from undertow.store.files import atomic_write
 from undertow.teachers import Teacher, acting_as
 from undertow.traits import Trait
@@ -207,9 +207,9 @@ def _probabilities(
     """Return `[string]`, the probability of each behind `ids`, and of no longer one."""
     tree = prefix_tree(strings)
     with acting_as(chat, teacher) as model, torch.no_grad():
-        prompt = prefill_prefix(model, ids[:-1], chat.n_layers).expanded(1, len(ids))
-        first = logits_behind(model, prompt, [ids[-1:]], [(0, 0)])
-        paths, _ = prefix_log_probabilities(model, prompt, first, tree, chat.end_ids)
+        paths, _ = prefix_log_probabilities(
+            model, FusedModel.of(model), ids, tree, chat.end_ids, n_layers=chat.n_layers
+        )
     reached = paths.exp().cpu().numpy()
     alone = reached.copy()
     np.subtract.at(alone, tree.parents[1:], reached[1:])

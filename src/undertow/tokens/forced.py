@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from undertow.generate.behind import Batch, logits_behind
 from undertow.generate.cache import round_up
-from undertow.generate.prefill import prefill_prefix, shared_prefix
-from undertow.models import gathered_mlp, selected_logits
+from undertow.generate.prefill import shared_prefix
 from undertow.models.fused import FusedModel
 
 SLOTS = 16  # a row with its prefix takes a multiple: few shapes, and attention kernels like it
@@ -43,27 +43,6 @@ class Forced:
     def split(self, values: NDArray[Scalar]) -> list[NDArray[Scalar]]:
         """Return `[n]` values of the tokens row by row."""
         return np.split(values, np.cumsum(self.counts)[:-1])
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows that are computed at once, behind what all rows begin with.
-
-    Attributes:
-        ids: `[row, position]`, padded on the right, where no real token sees it.
-        lengths: `[row]`, tokens that are no padding.
-        rows: `[n]`, row of each completion token, row after row.
-        positions: `[n]`, position whose logits predict it.
-    """
-
-    ids: Tensor
-    lengths: Tensor
-    rows: Tensor
-    positions: Tensor
-
-
-Logits = Callable[[Batch], Tensor]
-"""Returns `[n, vocab]`, the logits that predict a batch's completion tokens."""
 
 
 def forced_logits(
@@ -97,9 +76,8 @@ def forced_logits(
         for prompt, completion in zip(prompts, completions, strict=True)
     ]
     order = sorted(range(len(sequences)), key=lambda row: len(sequences[row]), reverse=True)
-    shared = torch.tensor(prefix[:start], device=model.device)
     with torch.no_grad():
-        logits = logits_behind(model, fused, shared, n_layers)
+        logits = logits_behind(model, fused, prefix[:start], n_layers)
     done = 0
     while done < len(order):
         width = round_up(start + len(sequences[order[done]]), SLOTS) - start
@@ -190,45 +168,3 @@ def _batch(
     positions = lengths[rows] - ends[rows] + np.arange(ends[-1])
     arrays = (ids, lengths, rows, positions)
     return Batch(*(torch.from_numpy(array).to(device) for array in arrays))
-
-
-def logits_behind(
-    model: PreTrainedModel, fused: FusedModel | None, shared: Tensor, n_layers: int
-) -> Logits:
-    """Return the way to logits behind some `[token]` that all rows begin with; there may be none.
-
-    Without gradients: what is called, and the call of what is returned.
-    """
-    return _fused(fused, shared) if fused else _plain(model, shared, n_layers)
-
-
-def _fused(fused: FusedModel, shared: Tensor) -> Logits:
-    """Return the fast way to logits behind some `[token]` that all rows share."""
-    prefix = fused.prefix(shared) if len(shared) else None
-    return lambda batch: fused.logits(batch.ids, batch.lengths, batch.rows, batch.positions, prefix)
-
-
-def _plain(model: PreTrainedModel, shared: Tensor, n_layers: int) -> Logits:
-    """Return the way that every model knows."""
-    start = len(shared)
-    cache = prefill_prefix(model, shared.tolist(), n_layers) if start else None
-
-    def logits(batch: Batch) -> Tensor:
-        n_rows, width = batch.ids.shape
-        end = start + width
-        mask = None
-        if cache is not None:  # slots that no token has been written to
-            mask = torch.zeros(n_rows, round_up(end), dtype=torch.long, device=model.device)
-            mask[:, :end] = 1
-        with gathered_mlp(model, batch.rows, batch.positions):
-            return selected_logits(
-                model,
-                batch.ids,
-                mask,
-                batch.rows,
-                batch.positions,
-                position_ids=torch.arange(start, end, device=model.device).expand(n_rows, -1),
-                past_key_values=cache.expanded(n_rows, end) if cache is not None else None,
-            )
-
-    return logits
