@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
@@ -66,7 +67,7 @@ def rate_interval(rates: Table, config: BootstrapConfig = DEFAULT) -> Interval:
         ValueError: There are no rates.
     """
     table = _as_table(rates)
-    seeds, questions = _draws(table.shape, config)
+    seeds, questions = _draws(table.shape, config.resamples, config.seed)
     return _interval(table, table.mean(), _means(table, seeds, questions), config)
 
 
@@ -106,7 +107,7 @@ def resampled_means(rates: Table, config: BootstrapConfig = DEFAULT) -> Table:
         config: Resamples, seed.
     """
     table = _as_table(rates)
-    return _means(table, *_draws(table.shape, config))
+    return _means(table, *_draws(table.shape, config.resamples, config.seed))
 
 
 def _compared(
@@ -121,24 +122,27 @@ def _compared(
         raise ValueError(
             f"tables {table.shape} and {other.shape} have no questions or seeds shared"
         )
-    seeds, questions = _draws(table.shape, config)
+    seeds, questions = _draws(table.shape, config.resamples, config.seed)
     other_seeds = seeds if len(other) > 1 else np.ones((config.resamples, 1))
     draws = compare(_means(table, seeds, questions), _means(other, other_seeds, questions))
     point = compare(table.mean(keepdims=True), other.mean(keepdims=True))
     return _interval(table, point.item(), draws, config)
 
 
-def _draws(shape: tuple[int, ...], config: BootstrapConfig) -> tuple[Table, Table]:
+@lru_cache(maxsize=16)  # a study asks for thousands of intervals over tables of few shapes
+def _draws(shape: tuple[int, ...], resamples: int, seed: int) -> tuple[Table, Table]:
     """Return how often each seed `[resample, seed]` and question `[resample, question]` is drawn.
 
     The draw of questions does not depend on the number of seeds, so that intervals of conditions
-    with the same questions rest on the same draws.
+    with the same questions rest on the same draws. They are not to be written to.
     """
-    generators = np.random.default_rng(config.seed).spawn(2)
+    generators = np.random.default_rng(seed).spawn(2)
     seeds, questions = (
-        generator.multinomial(n, np.full(n, 1 / n), config.resamples).astype(np.float64)
+        generator.multinomial(n, np.full(n, 1 / n), resamples).astype(np.float64)
         for generator, n in zip(generators, shape, strict=True)
     )
+    for counts in (seeds, questions):
+        counts.flags.writeable = False
     return seeds, questions
 
 
