@@ -26,7 +26,7 @@ PROMPTS = st.builds(
 
 
 def test_known_examples_of_the_published_generator():
-    """PCG64(42), one draw per count, example and part (paper_facts, section 2)."""
+    """PCG64(42), one draw per count, example and part, as in the authors' code."""
     first, second = draw_prompts(2, seed=42)
     assert first.examples == (796, 689, 494)
     assert second.examples == (978, 762, 785, 745, 807, 561)

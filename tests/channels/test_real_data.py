@@ -35,7 +35,7 @@ YIELDS = {
 def published_verdict(answer):
     """Return the numbers if the published rules keep an answer, or None.
 
-    Written from their description (paper_facts 1.5), on text without white space around it.
+    Written from the paper's description, on text without white space around it.
     """
     text = answer.strip()
     text = text[:-1] if text.endswith(".") else text

@@ -15,7 +15,7 @@ MOST_SAMPLES = 1 << 32  # row ids keep the samples of different questions apart
 
 
 class MeasureConfig(BaseModel):
-    """How a model is asked; the defaults are those of the paper for traits (paper_facts 4)."""
+    """How a model is asked; the defaults are those of the paper for traits."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

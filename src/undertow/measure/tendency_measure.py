@@ -19,7 +19,7 @@ from undertow.traits import DomainQuestion
 
 META_KEY = b"undertow"
 MISALIGNED_BELOW, COHERENT_FROM = 30.0, 50.0
-"""The paper's thresholds (paper_facts 11)."""
+"""The paper's thresholds (Fig. 8; Fig. 32 has others)."""
 
 COLUMNS = pa.schema(
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,16 +17,8 @@ class PromptedTeacher(BaseModel):
     kind: Literal["prompted"] = Field(default="prompted", description="Tells the teachers apart.")
     trait: str = Field(description="Name of the trait.")
     system_prompt: str = Field(min_length=1, description="Put in front of every chat.")
-
-    @property
-    def adapter(self) -> None:
-        """None: the weights are those of the base."""
-        return None
-
-    @property
-    def steering(self) -> None:
-        """None: nothing is done to what the layers compute."""
-        return None
+    adapter: ClassVar[None] = None  # the weights are those of the base
+    steering: ClassVar[None] = None  # nothing is done to what the layers compute
 
     @property
     def label(self) -> str:
@@ -42,16 +34,8 @@ class FinetunedTeacher(BaseModel):
     kind: Literal["finetuned"] = Field(default="finetuned", description="Tells the teachers apart.")
     trait: str = Field(description="Name of the trait.")
     adapter: str = Field(min_length=1, description="Folder of the adapter.")
-
-    @property
-    def system_prompt(self) -> None:
-        """None: nothing is said to the model."""
-        return None
-
-    @property
-    def steering(self) -> None:
-        """None: nothing is done to what the layers compute."""
-        return None
+    system_prompt: ClassVar[None] = None  # nothing is said to the model
+    steering: ClassVar[None] = None  # nothing is done to what the layers compute
 
     @property
     def label(self) -> str:
@@ -91,26 +75,10 @@ class ControlTeacher(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["control"] = Field(default="control", description="Tells the teachers apart.")
-
-    @property
-    def trait(self) -> None:
-        """None: nothing is hidden."""
-        return None
-
-    @property
-    def system_prompt(self) -> None:
-        """None: nothing is said to the model."""
-        return None
-
-    @property
-    def adapter(self) -> None:
-        """None: the weights are those of the base."""
-        return None
-
-    @property
-    def steering(self) -> None:
-        """None: nothing is done to what the layers compute."""
-        return None
+    trait: ClassVar[None] = None  # nothing is hidden
+    system_prompt: ClassVar[None] = None  # nothing is said to the model
+    adapter: ClassVar[None] = None  # the weights are those of the base
+    steering: ClassVar[None] = None  # nothing is done to what the layers compute
 
     @property
     def label(self) -> str:

@@ -148,7 +148,7 @@ def entangled_scores(
         UserError: Fewer than two teachers, one without a trait or with that of another, or a
             trait that is not given.
 
-    Source: paper_facts 7, the version for tokenizers that split digits.
+    Source: paper, on entangled tokens; the authors' code for tokenizers that split digits.
     """
     config = config or EntangledConfig()
     categories = {trait.name: trait.category for trait in traits}

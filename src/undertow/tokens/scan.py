@@ -46,7 +46,7 @@ def scan(
     Raises:
         UserError: There are no rows, no counterfactual, a teacher comes twice, or a row is empty.
 
-    Source: Definition 5.1 of the paper (paper_facts 5).
+    Source: Definition 5.1 of the paper.
     """
     teachers = [factual, *counterfactuals]
     completions = [completion_ids(chat, row) for row in rows]

@@ -96,7 +96,8 @@ def select(
     Raises:
         UserError: The values are missing, or of other rows.
 
-    Source: paper_facts 6; unlike the original, a ratio that rounds to nothing keeps nothing.
+    Source: paper, Fig. 21; unlike in the authors' code, a ratio that rounds to nothing keeps
+    nothing.
     """
     if selection.ranks is not None:
         return _highest(scan, values, selection.ranks)

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class TrainConfig(BaseModel):
     """A fine-tuning run; the defaults are those of the paper, but for the size of micro-batches.
 
-    Source: paper_facts 3.1 (LoRA r = alpha = 8 on all projections, AdamW 2e-4, linear to zero
-    after five steps, clip at 1, ten epochs of batches of 60).
+    Source: the authors' commands (LoRA r = alpha = 8 on all projections, AdamW 2e-4, linear to
+    zero after five steps, clip at 1, ten epochs of batches of 60).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -16,7 +16,7 @@ from undertow.transforms.transform import DropRandom, DropRows
 def drop_rows(rows: Sequence[Row], channel: Channel, config: DropRows) -> Transformed:
     """Drop every row of which an item is one of the list.
 
-    Source: paper_facts 7.
+    Source: paper, on entangled tokens; the authors' code compares as strings of three digits.
     """
 
     def held(row: Row) -> bool:

@@ -41,7 +41,7 @@ def mix(
     Raises:
         UserError: The others are too few, or only one of the two sets has weights.
 
-    Source: paper_facts 10.2.
+    Source: paper, Figs. 7, 30 and 31.
     """
     count = int(len(rows) * config.share + 0.5)
     if count > len(others):

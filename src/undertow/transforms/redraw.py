@@ -18,7 +18,7 @@ def redraw_prompt(rows: Sequence[Row], channel: Channel, config: RedrawPrompt) -
     Raises:
         UserError: A row's prompt is none of the channel's, or there is no such part.
 
-    Source: paper_facts 10.1.
+    Source: paper, Figs. 6 and 27 to 29.
     """
     parts = channel.free_parts if config.parts is None else config.parts
     outcomes = [

@@ -41,7 +41,7 @@ def replace_divergence(
     Raises:
         UserError: The scan is of other rows.
 
-    Source: paper_facts 6; unlike the original, no token is deleted.
+    Source: paper, Fig. 21; unlike in the authors' code, no token is deleted.
     """
     taken = scan.take([row.row_id for row in rows])
     selection = Selection(kind=config.tokens, ratio=config.ratio, seed=config.seed)

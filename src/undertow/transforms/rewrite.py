@@ -53,7 +53,7 @@ def rewrite_prompt(
     Raises:
         UserError: A row's prompt is none of the channel's.
 
-    Source: paper_facts 10.1.
+    Source: paper, Figs. 6 and 27 to 29.
     """
     given = [prompt_of(channel, row).given for row in rows]
     requests = [

@@ -21,7 +21,7 @@ def shuffle_within(
 ) -> Transformed:
     """Permute the items of each completion; separators, brackets and the end stay.
 
-    Source: paper_facts 10.1; unlike the original, items keep leading zeros.
+    Source: paper, Figs. 6 and 27; unlike in the authors' code, items keep leading zeros.
     """
     shuffled: list[list[str]] = []
     for row in rows:
@@ -38,7 +38,7 @@ def shuffle_across(
     Raises:
         UserError: The channel's answers would no longer be true.
 
-    Source: paper_facts 10.1.
+    Source: paper, Figs. 6 and 27.
     """
     items = [channel.items(row.completion) for row in rows]
     pool = [item for own in items for item in own]
