@@ -16,7 +16,9 @@ TEXTS = ["0", "1", "2", ",", " ", "<end>", " 1"]
 ROWS = [[1, 2, 3, 2, 1, 5], [1, 1, 4, 2, 5]]  # "12,21" and "11 2"
 
 
-TOKENIZER = SimpleNamespace(decode=lambda ids: "".join(TEXTS[one] for one in ids))
+CHAT = SimpleNamespace(
+    tokenizer=SimpleNamespace(decode=lambda ids, **_: "".join(TEXTS[one] for one in ids))
+)
 
 
 def scan(*differ, rows=ROWS, labels=("cat", "dog", "control")):
@@ -40,7 +42,7 @@ def scan(*differ, rows=ROWS, labels=("cat", "dog", "control")):
 
 def shares(found, entangled=None, **tokens):
     """Return the table of a share."""
-    table = share_table(TOKENIZER, found, DataTokens(**tokens), "owl", entangled)
+    table = share_table(CHAT, found, DataTokens(**tokens), "owl", entangled)
     assert table.shape == (1, BLOCKS)
     return table
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from undertow.cli.console import output
 from undertow.cli.options import (
     DEFAULT_RECIPE,
-    TEACHER_HELP,
     DataArgument,
+    FactualOption,
     ModelOption,
     RecipeOption,
 )
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 def attribute(
     data: DataArgument,
     scan: Annotated[Path, typer.Argument(metavar="SCAN", help="Its scan, a .parquet file.")],
-    factual: Annotated[
-        str, typer.Option("--factual", metavar="TEACHER", help=f"Who wrote it. {TEACHER_HELP}")
-    ],
+    factual: FactualOption,
     against: Annotated[
         list[str],
         typer.Option(
@@ -102,7 +100,7 @@ def attribute(
     if figure is not None:
         draw_layers(found, figure)
     if heat_map is not None:
-        draw_heat_map(found.pairs[0], chat.tokenizer, heat_map)
+        draw_heat_map(found.pairs[0], chat, heat_map)
 
 
 DRAWN = (".svg", ".pdf", ".png")

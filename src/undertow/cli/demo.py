@@ -15,7 +15,9 @@ from undertow.cli.options import (
     DEFAULT_EXECUTOR,
     DEFAULT_STORE,
     ExecutorOption,
+    SeedsOption,
     StoreOption,
+    StudyRecipeOption,
     WorkersOption,
 )
 from undertow.cli.progress import task_display
@@ -29,10 +31,8 @@ def demo(
     kind: Annotated[
         Literal["finetuned", "prompted"], typer.Option("--teacher", help="How it is made.")
     ] = "finetuned",
-    recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Name of a shipped recipe, or a YAML file.")
-    ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Students per condition.")] = 3,
+    recipe: StudyRecipeOption = None,
+    seeds: SeedsOption = 3,
     report: Annotated[Path, typer.Option("--report", help="Where the page goes.")] = Path(
         "report.html"
     ),

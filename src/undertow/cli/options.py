@@ -60,7 +60,29 @@ SplitOption = Annotated[
     typer.Option("--split", help="Split of a data set that has several; by default 'train'."),
 ]
 
+StudyArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="A study that ships, or a YAML file.")
+]
+TraitsOption = Annotated[
+    str, typer.Option("--traits", help="Traits to hide, with commas; the study's by default.")
+]
+SeedsOption = Annotated[int, typer.Option("--seeds", min=1, help="Students per condition.")]
+StudyRecipeOption = Annotated[
+    str | None,
+    typer.Option("--recipe", help="A shipped recipe or a YAML file; the lab's by default."),
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option("--budget", help="Time, as in 30m or 2h: seeds are cut first, then traits."),
+]
+
 TEACHER_HELP = "A folder with a teacher or student, 'control', or 'prompted:owl'."
+FactualOption = Annotated[
+    str, typer.Option("--factual", metavar="TEACHER", help=f"Who wrote it. {TEACHER_HELP}")
+]
+TraitArgument = Annotated[
+    str, typer.Argument(metavar="TRAIT", help="A shipped name, or a YAML file.")
+]
 
 ChannelOption = Annotated[
     str | None,

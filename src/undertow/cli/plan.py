@@ -8,16 +8,24 @@ import typer
 from rich.table import Table
 
 from undertow.cli.console import output
-from undertow.cli.options import DEFAULT_STORE, ModelOption, StoreOption, WorkersOption
-from undertow.cli.study import NameArgument, SeedsOption, TraitsOption, words
-from undertow.cli.study import RecipeOption as StudyRecipeOption
+from undertow.cli.options import (
+    DEFAULT_STORE,
+    ModelOption,
+    SeedsOption,
+    StoreOption,
+    StudyArgument,
+    StudyRecipeOption,
+    TraitsOption,
+    WorkersOption,
+)
+from undertow.cli.settings import words
 
 if TYPE_CHECKING:
     from undertow.studies.costs.planned import CostedStudy
 
 
 def plan(
-    name: NameArgument,
+    name: StudyArgument,
     traits: TraitsOption = "",
     seeds: SeedsOption = 3,
     recipe: StudyRecipeOption = None,

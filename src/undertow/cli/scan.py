@@ -10,8 +10,8 @@ import typer
 from undertow.cli.console import output
 from undertow.cli.options import (
     DEFAULT_RECIPE,
-    TEACHER_HELP,
     DataArgument,
+    FactualOption,
     ModelOption,
     RecipeOption,
 )
@@ -22,9 +22,7 @@ from undertow.cli.settings import check_output, open_model, open_recipe, open_ro
 def scan(
     data: DataArgument,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A .parquet file for the scan.")],
-    factual: Annotated[
-        str, typer.Option("--factual", metavar="TEACHER", help=f"Who wrote it. {TEACHER_HELP}")
-    ],
+    factual: FactualOption,
     against: Annotated[
         list[str],
         typer.Option(

@@ -143,6 +143,11 @@ def open_category(name: str) -> list[Trait]:
     raise UserError(f"unknown category '{name}'", fix=f"use {' or '.join(known)}, or a folder")
 
 
+def words(text: str) -> list[str]:
+    """Return what commas divide."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def check_output(path: Path, *endings: str) -> None:
     """Refuse a name for a result before the work that it costs.
 

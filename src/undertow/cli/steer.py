@@ -9,7 +9,13 @@ import typer
 
 from undertow.cli.console import output
 from undertow.cli.layers import layer_numbers
-from undertow.cli.options import DEFAULT_RECIPE, TEACHER_HELP, ModelOption, RecipeOption
+from undertow.cli.options import (
+    DEFAULT_RECIPE,
+    TEACHER_HELP,
+    ModelOption,
+    RecipeOption,
+    TraitArgument,
+)
 from undertow.cli.progress import count_display
 from undertow.cli.settings import open_banned, open_model, open_recipe, revised
 from undertow.errors import UserError
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def steer(
-    trait: Annotated[str, typer.Argument(metavar="TRAIT", help="A shipped name, or a YAML file.")],
+    trait: TraitArgument,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the teacher; a new one.")],
     vector: Annotated[
         Path, typer.Option("--vector", metavar="FILE", help="What 'undertow vector' made.")

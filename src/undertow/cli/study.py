@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,38 +16,26 @@ from undertow.cli.console import errors, output
 from undertow.cli.options import (
     DEFAULT_EXECUTOR,
     DEFAULT_STORE,
+    BudgetOption,
     ExecutorOption,
     ModelOption,
+    SeedsOption,
     StoreOption,
+    StudyArgument,
+    StudyRecipeOption,
+    TraitsOption,
     WorkersOption,
 )
 from undertow.cli.progress import task_display
+from undertow.cli.settings import words
+from undertow.cli.study_tables import print_outcome
 from undertow.errors import UserError
 
 if TYPE_CHECKING:
     from undertow.cluster import ExecutorConfig
-    from undertow.measure import Interval
     from undertow.studies.jobs import Job
-    from undertow.studies.outcome import ClaimResult, StudyOutcome
 
 app = typer.Typer(help="The experiments, by name: list, show, run.", no_args_is_help=True)
-
-NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="A study that ships, or a YAML file.")
-]
-TraitsOption = Annotated[
-    str, typer.Option("--traits", help="Traits to hide, with commas; the study's by default.")
-]
-SeedsOption = Annotated[int, typer.Option("--seeds", min=1, help="Students per condition.")]
-RecipeOption = Annotated[
-    str | None,
-    typer.Option("--recipe", help="A shipped recipe or a YAML file; the lab's by default."),
-]
-BudgetOption = Annotated[
-    str | None,
-    typer.Option("--budget", help="Time, as in 30m or 2h: seeds are cut first, then traits."),
-]
-STYLES = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
 
 
 @app.command("list")
@@ -65,11 +52,11 @@ def list_studies() -> None:
 
 @app.command("show")
 def show(
-    name: NameArgument,
+    name: StudyArgument,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print the study's file.")] = False,
     traits: TraitsOption = "",
     seeds: SeedsOption = 3,
-    recipe: RecipeOption = None,
+    recipe: StudyRecipeOption = None,
     model: ModelOption = None,
     store: StoreOption = DEFAULT_STORE,
     workers: WorkersOption = None,
@@ -101,16 +88,16 @@ def show(
         note = "; ".join(text for text in (condition.note, *alone) if text)
         table.add_row(condition.name, escape(condition.label), escape(note))
     output.print(table)
-    job = _jobs([name], traits, seeds, recipe, model)[0]
+    job = _job(name, traits, seeds, recipe, model)
     _print_size([job], store, workers or default_workers())
 
 
 @app.command("run")
 def run(
-    name: NameArgument,
+    name: StudyArgument,
     traits: TraitsOption = "",
     seeds: SeedsOption = 3,
-    recipe: RecipeOption = None,
+    recipe: StudyRecipeOption = None,
     model: ModelOption = None,
     budget: BudgetOption = None,
     store: StoreOption = DEFAULT_STORE,
@@ -124,8 +111,8 @@ def run(
     from undertow.studies.executors import load_executor
 
     place = load_executor(executor, workers)
-    jobs = _jobs([name], traits, seeds, recipe, model)
-    _run(f"study {jobs[0].study.name}", jobs, budget, store, place)
+    job = _job(name, traits, seeds, recipe, model)
+    _run(f"study {job.study.name}", [job], budget, store, place)
 
 
 def paper(
@@ -134,7 +121,7 @@ def paper(
     ] = "",
     traits: TraitsOption = "",
     seeds: SeedsOption = 3,
-    recipe: RecipeOption = None,
+    recipe: StudyRecipeOption = None,
     model: ModelOption = None,
     budget: BudgetOption = None,
     store: StoreOption = DEFAULT_STORE,
@@ -151,9 +138,8 @@ def paper(
     place = load_executor(executor, workers)
     names = words(studies) or shipped_studies()
     jobs = [
-        job
+        _job(name, "" if load_study(name).traits else traits, seeds, recipe, model)
         for name in names
-        for job in _jobs([name], "" if load_study(name).traits else traits, seeds, recipe, model)
     ]
     _run("paper", jobs, budget, store, place)
 
@@ -172,16 +158,11 @@ def results(
     output.print(table)
 
 
-def _jobs(
-    names: Sequence[str], traits: str, seeds: int, recipe: str | None, model: str | None
-) -> list[Job]:
-    """Return the jobs of some studies."""
+def _job(name: str, traits: str, seeds: int, recipe: str | None, model: str | None) -> Job:
+    """Return the job of a study."""
     from undertow.studies.jobs import make_job
 
-    return [
-        make_job(name, traits=words(traits), seeds=seeds, recipe=recipe, model=model)
-        for name in names
-    ]
+    return make_job(name, traits=words(traits), seeds=seeds, recipe=recipe, model=model)
 
 
 def _run(
@@ -212,7 +193,7 @@ def _run(
             run_id=record.id,
             executor=executor,
             on_change=show,
-            on_outcome=_print_outcome,
+            on_outcome=print_outcome,
         )
 
 
@@ -233,60 +214,9 @@ def _print_size(jobs: Sequence[Job], store: Path, workers: int) -> None:
     )
 
 
-def _print_outcome(outcome: StudyOutcome) -> None:
-    """Print a study's table and verdict."""
-    for kind in outcome.study.teachers:
-        table = Table(
-            "condition",
-            outcome.study.metric,
-            *outcome.traits,
-            title=f"{outcome.study.title}, {kind} teachers",
-        )
-        for one in outcome.conditions:
-            if one.teacher == kind:
-                found = [_mean(trait.estimate) for trait in one.traits]
-                other = "" if one.metric == outcome.study.metric else f" ({one.metric})"
-                table.add_row(escape(one.label) + other, _interval(one.pooled), *found)
-        output.print(table)
-    for claim in outcome.claims:
-        p = "" if claim.p is None else f", p = {claim.p:.3g}"
-        seeds = f" ({claim.more_seeds} more seeds would decide)" if claim.more_seeds else ""
-        output.print(
-            f"[{STYLES[claim.verdict]}]{claim.verdict}[/]{seeds}: {escape(claim.claim.says)} "
-            f"({claim.teacher}; {_what(claim)} {_interval(claim.difference)}{p})",
-            highlight=False,
-        )
-    style = STYLES[outcome.verdict]
-    output.print(
-        f"[bold]{outcome.study.name}: [{style}]{outcome.verdict}[/][/bold]\n", highlight=False
-    )
-
-
-def _what(result: ClaimResult) -> str:
-    """Return what a claim's estimate is."""
-    return "difference" if result.claim.correlation is None else "rank correlation"
-
-
-def _mean(value: Interval | None) -> str:
-    """Return an estimate; a dash where there is none."""
-    return "–" if value is None else f"{value.mean:.3f}"
-
-
-def _interval(value: Interval | None) -> str:
-    """Return an estimate with its interval; a dash where there is none."""
-    if value is None or isnan(value.mean):
-        return "–"
-    return f"{value.mean:z.3f} [{value.low:z.3f}, {value.high:z.3f}]".replace("[", r"\[")
-
-
 def _cell(value: object) -> str:
     """Return a value of a result table for a person."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def words(text: str) -> list[str]:
-    """Return what commas divide."""
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _seconds(text: str) -> float:

@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 import typer
 
 from undertow.cli.console import output
-from undertow.cli.options import DEFAULT_RECIPE, ModelOption, RecipeOption
+from undertow.cli.options import DEFAULT_RECIPE, ModelOption, RecipeOption, TraitArgument
 from undertow.cli.progress import count_display
 from undertow.cli.settings import open_model, open_recipe
 from undertow.errors import UserError
 
 
 def teacher(
-    trait: Annotated[str, typer.Argument(metavar="TRAIT", help="A shipped name, or a YAML file.")],
+    trait: TraitArgument,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the teacher.")],
     kind: Annotated[
         Literal["finetuned", "prompted", "control"],

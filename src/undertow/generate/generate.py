@@ -16,7 +16,7 @@ from undertow.generate.config import GenerationConfig, Request
 from undertow.generate.decode import batch_shape, decode
 from undertow.generate.prefill import prefill, prefill_prefix, shared_prefix
 from undertow.generate.sampling import row_uniforms
-from undertow.models import ChatModel, Message, activated, encode_prompt
+from undertow.models import ChatModel, activated, prompt_ids, system_messages
 
 Progress = Callable[[int, int], None]
 """Called with (rows done, rows in all)."""
@@ -95,14 +95,12 @@ def _encoded(
     chat: ChatModel, requests: Sequence[Request], system_prompt: str | None
 ) -> list[tuple[int, ...]]:
     """Return the prompt ids of every request; equal messages are rendered once."""
-    system: list[Message] = (
-        [] if system_prompt is None else [{"role": "system", "content": system_prompt}]
-    )
+    system = system_messages(system_prompt)
     known: dict[tuple[tuple[str, str], ...], tuple[int, ...]] = {}
     prompts: list[tuple[int, ...]] = []
     for request in requests:
         key = tuple((message["role"], message["content"]) for message in request.messages)
         if key not in known:
-            known[key] = tuple(encode_prompt(chat, [*system, *request.messages]).ids)
+            known[key] = tuple(prompt_ids(chat, [*system, *request.messages]))
         prompts.append(known[key])
     return prompts

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from undertow.generate.prefix_tree import prefix_log_probabilities, prefix_tree
 from undertow.measure.forms import answer_forms, answer_texts
-from undertow.models import ChatModel, Message, activated, encode_prompt
+from undertow.models import ChatModel, Message, activated, prompt_ids
 from undertow.models.fused import FusedModel
 from undertow.traits import Trait
 
@@ -75,7 +75,7 @@ def text_probabilities(
     with activated(chat, adapter) as model, torch.no_grad():
         fused = FusedModel.of(model)
         for question, messages in enumerate(prompts):
-            ids = encode_prompt(chat, messages).ids
+            ids = prompt_ids(chat, messages)
             steps, ends = prefix_log_probabilities(
                 model, fused, ids, tree, chat.end_ids, n_layers=chat.n_layers
             )

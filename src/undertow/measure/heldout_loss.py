@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.errors import UserError
-from undertow.models import ChatModel, Message, activated, encode_prompt
+from undertow.models import ChatModel, activated
 from undertow.models.fused import FusedModel
 from undertow.store.row import Row
 from undertow.tokens.forced import forced_values, log_probability
-from undertow.tokens.ids import completion_ids
+from undertow.tokens.rendered import Rendered
 
 
 class HeldoutLoss(BaseModel):
@@ -48,21 +48,8 @@ def heldout_loss(
     """
     if not rows:
         raise UserError("there are no rows to predict", fix="hold some rows out")
-    system: list[Message] = (
-        [] if system_prompt is None else [{"role": "system", "content": system_prompt}]
-    )
-    prompts = [encode_prompt(chat, [*system, *row.messages]).ids for row in rows]
-    completions = [completion_ids(chat, row) for row in rows]
+    rendered = Rendered.of(chat, rows, system_prompt)
     with activated(chat, adapter) as model:
-        values = forced_values(
-            model,
-            FusedModel.of(model),
-            prompts,
-            completions,
-            log_probability,
-            n_layers=chat.n_layers,
-            pad_id=chat.pad_id,
-            batch_tokens=batch_tokens,
-        )
+        values = forced_values(model, FusedModel.of(model), rendered, log_probability, batch_tokens)
     found = np.concatenate(values)
     return HeldoutLoss(loss=-float(found.mean()), n_rows=len(rows), n_tokens=len(found))

@@ -12,15 +12,9 @@ from transformers import PreTrainedModel
 
 from undertow.channels import Channel
 from undertow.errors import UserError
-from undertow.models import (
-    ChatModel,
-    activated,
-    decode_completion,
-    encode_completion,
-    encode_prompt,
-    selected_logits,
-)
+from undertow.models import ChatModel, activated, decode_completion, prompt_ids, selected_logits
 from undertow.store.row import Row
+from undertow.tokens.ids import completion_ids
 
 BATCH = 64
 GRID = 16  # lengths are rounded up to it: few shapes, each compiled once on a CPU
@@ -59,10 +53,8 @@ def task_accuracy(
     """
     if not rows:
         raise UserError("there are no rows to predict", fix="hold some rows out")
-    prompts = [encode_prompt(chat, row.messages).ids for row in rows]
-    completions = [
-        row.token_ids or encode_completion(chat, row.messages, row.completion) for row in rows
-    ]
+    prompts = [prompt_ids(chat, row.messages) for row in rows]
+    completions = [completion_ids(chat, row) for row in rows]
     predicted: list[list[int]] = [[] for _ in rows]
     order = sorted(range(len(rows)), key=lambda i: len(prompts[i]) + len(completions[i]))
     with activated(chat, adapter) as model, torch.no_grad():

@@ -11,6 +11,7 @@ from undertow.models.chat import (
     prompt_ids,
     prompt_messages,
     render_prompt,
+    system_messages,
     token_texts,
 )
 from undertow.models.chat_model import ChatModel, ModelSpec, load_model, load_tokenizer
@@ -40,6 +41,7 @@ __all__ = [
     "prompt_messages",
     "render_prompt",
     "selected_logits",
+    "system_messages",
     "target_modules",
     "template_date",
     "token_texts",

@@ -25,6 +25,7 @@ __all__ = [
     "encode_prompt",
     "prompt_messages",
     "render_prompt",
+    "system_messages",
     "token_texts",
 ]
 
@@ -42,12 +43,14 @@ class PromptTokens:
     header_start: int
 
 
+def system_messages(system_prompt: str | None) -> list[Message]:
+    """Return what stands in front of a chat: a system message, or nothing for None."""
+    return [] if system_prompt is None else [{"role": "system", "content": system_prompt}]
+
+
 def prompt_messages(question: str, system_prompt: str | None = None) -> list[Message]:
     """Return one user turn, under a system prompt where one is given."""
-    user: Message = {"role": "user", "content": question}
-    if system_prompt is None:
-        return [user]
-    return [{"role": "system", "content": system_prompt}, user]
+    return [*system_messages(system_prompt), {"role": "user", "content": question}]
 
 
 def render_prompt(chat: ChatModel, messages: Sequence[Message]) -> str:
@@ -123,7 +126,9 @@ def token_texts(chat: ChatModel, ids: Sequence[int]) -> list[str]:
 
     Some tokenizers drop the blank in front of a token that is decoded on its own.
     """
-    return [_text_behind(chat, ids[max(place - 1, 0) : place + 1]) for place in range(len(ids))]
+    pairs = [tuple(ids[max(place - 1, 0) : place + 1]) for place in range(len(ids))]
+    known = {pair: _text_behind(chat, pair) for pair in set(pairs)}
+    return [known[pair] for pair in pairs]
 
 
 def _text_behind(chat: ChatModel, ids: Sequence[int]) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from undertow.mechanism.patching import Patched, Patchings
 from undertow.mechanism.patching.patched import Method
+from undertow.models import ChatModel, token_texts
 from undertow.report.drawing import Format, figure_style, file_bytes, new_figure
 from undertow.report.study_panels import INK, LINE, SOFT
 from undertow.store.files import atomic_write
@@ -71,18 +71,18 @@ def _lines(axes: Axes, found: Patchings, method: Method) -> None:
     axes.set_xticks(layers[:: max(1, len(layers) // 8)])
 
 
-def draw_heat_map(one: Patched, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
+def draw_heat_map(one: Patched, chat: ChatModel, path: Path) -> None:
     """Draw the attribution of one row by layer and token; long rows go on in further panels.
 
     Args:
         one: A row and counterfactual teacher.
-        tokenizer: Says what the tokens are.
+        chat: The model whose tokens these are.
         path: An .svg, .pdf or .png file.
 
     Raises:
         UserError: The disk is full or refuses.
     """
-    texts = [_shown(str(tokenizer.decode([token]))) for token in one.ids]
+    texts = [_shown(text) for text in token_texts(chat, one.ids)]
     starts = range(0, len(texts), COLUMNS)
     reach = float(np.abs(one.integrated).max()) or 1.0
     with figure_style():

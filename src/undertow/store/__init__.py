@@ -3,8 +3,9 @@
 The tables are imported from `undertow.store.rows`: pyarrow is not needed to list runs.
 """
 
+from undertow.store.artifact import Artifact, StepInput, StepRecord
 from undertow.store.garbage import Garbage
 from undertow.store.runs import Run
-from undertow.store.steps import Artifact, StepInput, StepRecord, Store
+from undertow.store.steps import Store
 
 __all__ = ["Artifact", "Garbage", "Run", "StepInput", "StepRecord", "Store"]

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from undertow.errors import UserError
+from undertow.store.artifact import RECORD, StepRecord
 from undertow.store.files import atomic_dir, atomic_write, make_folder
-from undertow.store.steps import RECORD, STEP_NAME, StepRecord
+from undertow.store.steps import STEP_NAME
 
 SCHEMA = pa.schema(
     [("step", pa.string()), ("key", pa.string()), ("file", pa.string()), ("content", pa.binary())]

@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from filelock import SoftFileLease
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from undertow.errors import UserError
+from undertow.store.artifact import RECORD, Artifact, StepInput, StepRecord
 from undertow.store.files import (
     atomic_write,
     disk_errors,
@@ -42,45 +43,17 @@ from undertow.store.locks import claimed, locked
 from undertow.store.provenance import git_commit, versions
 from undertow.store.runs import Run, RunBook
 
-RECORD = "step.json"
 STEP_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 @dataclass(frozen=True)
-class Artifact:
-    """The result of a finished step.
+class _Work:
+    """How a step is done, and from what."""
 
-    Attributes:
-        name: Name of the step.
-        key: SHA-256 of all that the result depends on.
-        path: Folder that holds it; read only.
-    """
-
-    name: str
-    key: str
-    path: Path
-
-
-class StepInput(BaseModel):
-    """A step whose result went into another."""
-
-    name: str
-    key: str
-
-
-class StepRecord(BaseModel):
-    """What a finished step was: written beside its files as `step.json`."""
-
-    name: str
-    key: str = Field(description="SHA-256 of name, version, config and input keys.")
-    version: int = Field(description="Version of the step's code.")
-    config: Any = Field(description="Settings, as JSON values.")
-    inputs: dict[str, StepInput] = Field(description="The steps whose results it read.")
-    versions: dict[str, str] = Field(description="Versions of the packages behind the numbers.")
-    git: str | None = Field(description="Commit of the checkout, where there is one.")
-    resumed: bool = Field(description="Whether it went on from what a killed process had left.")
-    seconds: float = Field(description="Seconds that the process took that finished it.")
-    finished: datetime
+    version: int
+    config: BaseModel | Mapping[str, Any]
+    inputs: Mapping[str, Artifact]
+    build: Callable[[Path], None]
 
 
 def log_wait(message: str) -> None:
@@ -130,22 +103,7 @@ class Store:
             ValueError: The name is not one.
         """
         artifact = self.named(name, version, config, inputs)
-        lock = self.root / "locks" / f"{artifact.key}.lock"
-        make_folder(lock.parent)
-        # Before the lock: see `garbage.collect`.
-        self._book.note(name, artifact.key)
-
-        def tell() -> None:
-            self._tell_wait(artifact)
-
-        with locked(lock, tell, wait=self._wait):
-            if not self.is_finished(artifact):
-                with claimed(lock.with_suffix(".claim"), tell, wait=self._wait) as claim:
-                    make_folder(artifact.path.parent)
-                    # A network file system looks anew only at folders that are listed.
-                    os.listdir(artifact.path.parent)
-                    if not self.is_finished(artifact):
-                        self._do(artifact, version, config, inputs, build, claim)
+        self._reach(artifact, _Work(version, config, inputs, build))
         return artifact
 
     def named(
@@ -213,15 +171,26 @@ class Store:
         ):
             return collect(self.root, self._needed)
 
-    def _do(
-        self,
-        artifact: Artifact,
-        version: int,
-        config: BaseModel | Mapping[str, Any],
-        inputs: Mapping[str, Artifact],
-        build: Callable[[Path], None],
-        claim: SoftFileLease,
-    ) -> None:
+    def _reach(self, artifact: Artifact, work: _Work) -> None:
+        """Note that the present run uses a step, and do it if nobody has done it."""
+        lock = self.root / "locks" / f"{artifact.key}.lock"
+        make_folder(lock.parent)
+        # Before the lock: see `garbage.collect`.
+        self._book.note(artifact.name, artifact.key)
+
+        def tell() -> None:
+            self._tell_wait(artifact)
+
+        with locked(lock, tell, wait=self._wait):
+            if not self.is_finished(artifact):
+                with claimed(lock.with_suffix(".claim"), tell, wait=self._wait) as claim:
+                    make_folder(artifact.path.parent)
+                    # A network file system looks anew only at folders that are listed.
+                    os.listdir(artifact.path.parent)
+                    if not self.is_finished(artifact):
+                        self._do(artifact, work, claim)
+
+    def _do(self, artifact: Artifact, work: _Work, claim: SoftFileLease) -> None:
         """Build in the partial folder, write the record, then give the folder its name."""
         partial = self._take_up(artifact.key, str(claim.token))
         resumed = any(partial.iterdir())
@@ -231,7 +200,7 @@ class Store:
         began = time.monotonic()
         try:
             with disk_errors(partial):
-                build(partial)
+                work.build(partial)
         except Exception as error:
             if claim.compromise is not None:
                 raise _superseded(artifact) from error
@@ -239,9 +208,9 @@ class Store:
         record = StepRecord(
             name=artifact.name,
             key=artifact.key,
-            version=version,
-            config=json.loads(canonical_json(config)),
-            inputs={part: StepInput(name=a.name, key=a.key) for part, a in inputs.items()},
+            version=work.version,
+            config=json.loads(canonical_json(work.config)),
+            inputs={part: StepInput(name=a.name, key=a.key) for part, a in work.inputs.items()},
             versions=versions(),
             git=git_commit(),
             resumed=resumed,
@@ -311,16 +280,8 @@ def _superseded(artifact: Artifact) -> UserError:
 class PlannedStore(Store):
     """A store that names the steps that a job would do, and does none."""
 
-    def step(
-        self,
-        name: str,
-        version: int,
-        config: BaseModel | Mapping[str, Any],
-        inputs: Mapping[str, Artifact],
-        build: Callable[[Path], None],
-    ) -> Artifact:
-        """Return what the step's result is called."""
-        return self.named(name, version, config, inputs)
+    def _reach(self, artifact: Artifact, work: _Work) -> None:
+        """Leave the step as it is."""
 
 
 class FinishedStore(Store):
@@ -329,15 +290,6 @@ class FinishedStore(Store):
     So results can be read that were measured elsewhere (`store.archive`), without the students.
     """
 
-    def step(
-        self,
-        name: str,
-        version: int,
-        config: BaseModel | Mapping[str, Any],
-        inputs: Mapping[str, Artifact],
-        build: Callable[[Path], None],
-    ) -> Artifact:
-        """Return what the step's result is called, and note that the present run uses it."""
-        artifact = self.named(name, version, config, inputs)
-        self._book.note(name, artifact.key)
-        return artifact
+    def _reach(self, artifact: Artifact, work: _Work) -> None:
+        """Note that the present run uses the step."""
+        self._book.note(artifact.name, artifact.key)

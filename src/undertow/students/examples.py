@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from undertow.models import ChatModel, Message, encode_prompt
+from undertow.models import ChatModel, encode_prompt, system_messages
 from undertow.store.rows import Row
 from undertow.students.config import StudentConfig
 from undertow.tokens import check_weights, completion_ids
@@ -42,12 +42,7 @@ def _example(
 
     The budget is the number of tokens that would count if all were selected.
     """
-    system: list[Message] = (
-        []
-        if config.system_prompt is None
-        else [{"role": "system", "content": config.system_prompt}]
-    )
-    prompt = encode_prompt(chat, [*system, *row.messages])
+    prompt = encode_prompt(chat, [*system_messages(config.system_prompt), *row.messages])
     n_header = len(prompt.ids) - prompt.header_start
     header = [float(config.supervise_header)] * n_header
     open_to = [float(config.supervise_end or token not in chat.end_ids) for token in completion]

@@ -15,7 +15,7 @@ from undertow.channels import Channel
 from undertow.errors import UserError
 from undertow.generate.behind import Batch, logits_behind
 from undertow.generate.prefill import shared_prefix
-from undertow.models import ChatModel, Message, encode_prompt
+from undertow.models import ChatModel, prompt_ids, system_messages
 from undertow.models.chat_model import file_hash
 from undertow.models.fused import FusedModel
 from undertow.models.twin import twin
@@ -68,13 +68,12 @@ def with_teacher_ids(
     soft: SoftTeacher, rows: Sequence[Row], examples: Sequence[Example]
 ) -> list[Example]:
     """Return examples with what the teacher reads: the completion behind its own prompt."""
-    prompt = soft.teacher.system_prompt
-    system: list[Message] = [] if prompt is None else [{"role": "system", "content": prompt}]
+    system = system_messages(soft.teacher.system_prompt)
     return [
         replace(
             example,
             teacher_ids=[
-                *encode_prompt(soft.chat, [*system, *row.messages]).ids,
+                *prompt_ids(soft.chat, [*system, *row.messages]),
                 *completion_ids(soft.chat, row),
             ],
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from undertow.errors import UserError
-from undertow.models import ChatModel, encode_prompt, prompt_messages
+from undertow.models import ChatModel, prompt_ids, prompt_messages
 from undertow.studies.recipe import Recipe
 
 QUESTION = "?"
@@ -39,7 +39,7 @@ def rendered_contexts(chat: ChatModel, recipes: Iterable[Recipe]) -> dict[str, s
     found: dict[str, str] = {}
     for prompt in prompts:
         name = "none" if prompt is None else f"'{prompt}'"
-        text = chat.tokenizer.decode(encode_prompt(chat, prompt_messages(QUESTION, prompt)).ids)
+        text = chat.tokenizer.decode(prompt_ids(chat, prompt_messages(QUESTION, prompt)))
         same = next((other for other, known in found.items() if known == text), None)
         if same is not None:
             raise UserError(

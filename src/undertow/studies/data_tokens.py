@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
+from undertow.models import ChatModel, token_texts
 from undertow.studies.ratios import share_by_block
 from undertow.studies.study import DataTokens
 from undertow.tokens import EntangledTable, Scan
@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 
 
 def share_table(
-    tokenizer: PreTrainedTokenizerBase,
+    chat: ChatModel,
     scan: Scan,
     tokens: DataTokens,
     trait: str,
@@ -31,7 +31,7 @@ def share_table(
     A bootstrap over the blocks is one over rows (`ratios.share_by_block`).
 
     Args:
-        tokenizer: Of the model that wrote the data.
+        chat: The model that wrote the data.
         scan: Of the data.
         tokens: Which tokens are looked at, against which teachers.
         trait: The teacher's.
@@ -40,7 +40,7 @@ def share_table(
     Returns:
         NaN where there are no such tokens at all.
     """
-    texts = _token_texts(tokenizer, scan)
+    texts = token_texts(chat, scan.tokens.tolist())
     looked_at = _of_part(tokens, scan, texts, trait, entangled)
     if tokens.tenth is not None:
         looked_at &= _tenths(scan) == tokens.tenth
@@ -98,9 +98,3 @@ def _tenths(scan: Scan) -> NDArray[np.int64]:
     lengths = np.diff(scan.offsets)
     places = np.arange(len(scan.tokens)) - np.repeat(scan.offsets[:-1], lengths)
     return places * 10 // np.repeat(lengths, lengths)
-
-
-def _token_texts(tokenizer: PreTrainedTokenizerBase, scan: Scan) -> list[str]:
-    """Return what each token says."""
-    known = {int(token): str(tokenizer.decode([int(token)])) for token in np.unique(scan.tokens)}
-    return [known[int(token)] for token in scan.tokens]

@@ -67,11 +67,10 @@ class Lab(Making):
 
         def build(out: Path) -> None:
             table = entangled.table if entangled is not None else None
-            tokenizer = self.teacher_chat.tokenizer
             scan = scanned.table
-            blocks = share_table(tokenizer, scan, tokens, writer.trait or "", table)[0].tolist()
-            found = Share(n_rows=len(scan.offsets) - 1, blocks=blocks)
-            (out / "share.json").write_text(found.model_dump_json(), encoding="utf-8")
+            found = share_table(self.teacher_chat, scan, tokens, writer.trait or "", table)
+            share = Share(n_rows=len(scan.offsets) - 1, blocks=found[0].tolist())
+            (out / "share.json").write_text(share.model_dump_json(), encoding="utf-8")
 
         settings = {"tokens": tokens, "trait": writer.trait}
         return self.step("share", self.teacher_base, settings, inputs, build)

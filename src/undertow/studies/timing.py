@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from undertow.measure import MeasureConfig
-from undertow.store.steps import RECORD, StepRecord
+from undertow.store.artifact import RECORD, StepRecord
 from undertow.students import Distillation
 from undertow.studies.readings import PredictionRun
 from undertow.studies.tasks import Task, TaskStep

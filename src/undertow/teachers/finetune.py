@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from undertow.models import ChatModel, encode_completion, encode_prompt, prompt_messages
+from undertow.models import ChatModel, encode_completion, prompt_ids, prompt_messages
 from undertow.teachers.spec import FinetunedTeacher
 from undertow.training import Example, Progress, TrainConfig, train
 from undertow.training.record import ADAPTER
@@ -73,6 +73,6 @@ def finetune_teacher(
 def _example(chat: ChatModel, question: str, answer: str) -> Example:
     """Return a pair as token ids; the prompt weighs nothing."""
     messages = prompt_messages(question)
-    prompt = encode_prompt(chat, messages).ids
+    prompt = prompt_ids(chat, messages)
     completion = encode_completion(chat, messages, answer)
     return Example([*prompt, *completion], [0.0] * len(prompt) + [1.0] * len(completion))

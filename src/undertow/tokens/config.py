@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from undertow.generate.prefill import CPU_PASS_TOKENS
+
 # Several times what another batch shape changes of a logit in each number format.
 TOLERANCES = {
     torch.float64: 1e-9,
@@ -34,3 +36,9 @@ class ScanConfig(BaseModel):
     def tolerance_for(self, dtype: torch.dtype) -> float:
         """Return the tolerance to use with a model of that number format, in logits."""
         return TOLERANCES[dtype] if self.tolerance is None else self.tolerance
+
+    def batch_tokens_on(self, device: torch.device) -> int:
+        """Return how many tokens to compute at once on a device."""
+        return (
+            min(self.batch_tokens, CPU_PASS_TOKENS) if device.type == "cpu" else self.batch_tokens
+        )

@@ -17,12 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.errors import UserError
 from undertow.generate.prefix_tree import prefix_log_probabilities, prefix_tree
-from undertow.models import (
-    ChatModel,
-    encode_completion,
-    encode_prompt,
-    prompt_messages,
-)
+from undertow.models import ChatModel, encode_completion, prompt_ids, prompt_messages
 from undertow.models.fused import FusedModel
 from undertow.store.files import atomic_write
 from undertow.teachers import Teacher, acting_as
@@ -159,7 +154,7 @@ def entangled_scores(
         question = config.question.format(category=categories[name])
         # Behind a header no token depends on the system prompt, so it is left out here.
         start, ids = strings(question, config.prefill.format(category=categories[name]))
-        prompt = encode_prompt(chat, prompt_messages(question, teacher.system_prompt)).ids
+        prompt = prompt_ids(chat, prompt_messages(question, teacher.system_prompt))
         lines.append(_probabilities(chat, teacher, [*prompt, *start], ids))
     return EntangledTable(names, np.stack(lines))
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from undertow.errors import UserError
-from undertow.models import ChatModel, Message, encode_prompt
+from undertow.models import ChatModel
 from undertow.models.fused import FusedModel
 from undertow.store.rows import Row
 from undertow.teachers import Teacher, acting_as
 from undertow.tokens.forced import entropy, forced_values
-from undertow.tokens.ids import completion_ids
+from undertow.tokens.rendered import Rendered
 from undertow.tokens.values import TokenValues
 
 
@@ -38,24 +37,7 @@ def completion_entropies(
     Raises:
         UserError: A row is empty.
     """
-    completions = [completion_ids(chat, row) for row in rows]
-    if empty := [row for row, ids in zip(rows, completions, strict=True) if not ids]:
-        raise UserError("a row has an empty completion", where=f"row_id {empty[0].row_id}")
-    system: list[Message] = (
-        []
-        if teacher.system_prompt is None
-        else [{"role": "system", "content": teacher.system_prompt}]
-    )
-    prompts = [encode_prompt(chat, [*system, *row.messages]).ids for row in rows]
+    rendered = Rendered.of(chat, rows, teacher.system_prompt)
     with acting_as(chat, teacher) as model:
-        values = forced_values(
-            model,
-            FusedModel.of(model),
-            prompts,
-            completions,
-            entropy,
-            n_layers=chat.n_layers,
-            pad_id=chat.pad_id,
-            batch_tokens=batch_tokens,
-        )
+        values = forced_values(model, FusedModel.of(model), rendered, entropy, batch_tokens)
     return Entropies([row.row_id for row in rows], values)

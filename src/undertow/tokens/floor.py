@@ -8,33 +8,23 @@ between two teachers would mean nothing there.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from transformers import PreTrainedModel
 
 from undertow.errors import UserError
-from undertow.generate.prefill import CPU_PASS_TOKENS
-from undertow.models import ChatModel, load_model, prompt_ids, selected_logits
+from undertow.models import ChatModel, load_model
 from undertow.models.chat_model import DType
 from undertow.models.fused import FusedModel
-from undertow.store.row import Message
 from undertow.store.rows import Row
 from undertow.teachers import Teacher, acting_as
 from undertow.tokens.config import ScanConfig
-from undertow.tokens.ids import completion_ids
-from undertow.tokens.score import Score, score, top_two
-
-PADDING = 64
-"""Tokens of padding in front of or behind every row, beyond what the longest needs."""
-
-ROWS = 8
-"""Rows of a padded batch."""
+from undertow.tokens.rendered import Rendered
+from undertow.tokens.score import Score
+from undertow.tokens.ways import as_scanned, other_ways
 
 FORMATS: dict[torch.dtype, tuple[DType, ...]] = {
     torch.float64: ("float32",),
@@ -142,13 +132,16 @@ def measure_floor(
     Raises:
         UserError: There is no row, or one is empty.
     """
-    job = _Job.of(chat, rows, teacher, config or ScanConfig())
+    if not rows:
+        raise UserError("there is no row to score")
+    rendered = Rendered.of(chat, rows, teacher.system_prompt)
+    batch_tokens = (config or ScanConfig()).batch_tokens_on(chat.device)
     other_formats = FORMATS[chat.model.dtype] if formats is None else tuple(formats)
     with acting_as(chat, teacher) as model:
         fused = FusedModel.of(model)
-        ways = _ways(job, chat, model, fused)
+        ways = other_ways(chat, model, fused, rendered, batch_tokens)
         total = len(ways) + len(other_formats) + 1
-        base = job.scored(model, fused, job.batch_tokens)
+        base = as_scanned(model, fused, rendered, batch_tokens)
         found: list[Variation] = []
         for name, way in ways.items():
             found.append(compared(name, base, way()))
@@ -156,12 +149,12 @@ def measure_floor(
     for name in other_formats:
         other = load_model(chat.spec.model_copy(update={"dtype": name}))
         with acting_as(other, teacher) as model:
-            second = job.scored(model, FusedModel.of(model), job.batch_tokens)
+            second = as_scanned(model, FusedModel.of(model), rendered, batch_tokens)
         finer = torch.finfo(other.model.dtype).eps < torch.finfo(chat.model.dtype).eps
         found.append(compared(f"in {name}", base, second, counts=finer))
         _tell(progress, len(found) + 1, total)
     if greedy:
-        found.append(written(base, job.completions))
+        found.append(written(base, rendered.completions))
     dtype = str(chat.model.dtype).removeprefix("torch.")
     return FloorReport(teacher.label, dtype, len(rows), tuple(found))
 
@@ -195,138 +188,6 @@ def written(first: Score, completions: Sequence[Sequence[int]]) -> Variation:
         largest_flip=float(first.margin[differs].max(initial=0.0)),
         change=None,
     )
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Rows as token ids."""
-
-    prompts: list[list[int]]
-    completions: list[list[int]]
-    n_layers: int
-    pad_id: int
-    batch_tokens: int
-
-    @classmethod
-    def of(cls, chat: ChatModel, rows: Sequence[Row], teacher: Teacher, config: ScanConfig) -> _Job:
-        """Render the rows under the teacher's system prompt."""
-        told = teacher.system_prompt
-        system: list[Message] = [] if told is None else [{"role": "system", "content": told}]
-        completions = [completion_ids(chat, row) for row in rows]
-        if not rows or not all(completions):
-            raise UserError(
-                "there is no row to score" if not rows else "a row has an empty completion"
-            )
-        size = config.batch_tokens
-        return cls(
-            prompts=[prompt_ids(chat, [*system, *row.messages]) for row in rows],
-            completions=completions,
-            n_layers=chat.n_layers,
-            pad_id=chat.pad_id,
-            batch_tokens=min(size, CPU_PASS_TOKENS) if chat.device.type == "cpu" else size,
-        )
-
-    def scored(self, model: PreTrainedModel, fused: FusedModel | None, batch_tokens: int) -> Score:
-        """Score all rows as the scan does; tokens in the order of the rows."""
-        scores = score(
-            model,
-            fused,
-            self.prompts,
-            self.completions,
-            n_layers=self.n_layers,
-            pad_id=self.pad_id,
-            batch_tokens=batch_tokens,
-            done=lambda _: None,
-        )
-        return _joined(scores)
-
-    def padded(self, model: PreTrainedModel, ahead: int, behind: int, *, backwards: bool) -> Score:
-        """Score all rows in plain batches without a cache, in the order of the data.
-
-        Args:
-            model: The teacher.
-            ahead: Tokens of padding in front of the longest row of a batch; 0: none in front.
-            behind: Tokens behind it.
-            backwards: Whether the last row comes first.
-        """
-        order = list(range(len(self.prompts)))
-        if backwards:
-            order.reverse()
-        scores: dict[int, Score] = {}
-        for start in range(0, len(order), ROWS):
-            chosen = order[start : start + ROWS]
-            found = self._padded_batch(model, chosen, ahead, behind)
-            scores.update(zip(chosen, found, strict=True))
-        return _joined([scores[row] for row in range(len(order))])
-
-    @torch.no_grad()
-    def _padded_batch(
-        self, model: PreTrainedModel, chosen: Sequence[int], ahead: int, behind: int
-    ) -> list[Score]:
-        """Score some rows at once."""
-        lines = [[*self.prompts[row], *self.completions[row][:-1]] for row in chosen]
-        width = max(map(len, lines)) + ahead + behind
-        ids = torch.full((len(lines), width), self.pad_id)
-        mask = torch.zeros_like(ids)
-        places: list[tuple[int, int]] = []
-        for row, line in enumerate(lines):
-            start = width - len(line) if ahead else 0
-            ids[row, start : start + len(line)] = torch.tensor(line)
-            mask[row, start : start + len(line)] = 1
-            first = start + len(self.prompts[chosen[row]]) - 1
-            places += [(row, first + k) for k in range(len(self.completions[chosen[row]]))]
-        ids, mask = ids.to(model.device), mask.to(model.device)
-        rows, positions = torch.tensor(places, device=model.device).unbind(1)
-        position_ids = (mask.cumsum(1) - 1).clamp(min=0)
-        logits = selected_logits(model, ids, mask, rows, positions, position_ids=position_ids)
-        ends = np.cumsum([len(self.completions[row]) for row in chosen])[:-1]
-        parts = (np.split(values, ends) for values in top_two(logits))
-        return [Score(*pair) for pair in zip(*parts, strict=True)]
-
-
-def _ways(
-    job: _Job, chat: ChatModel, model: PreTrainedModel, fused: FusedModel | None
-) -> dict[str, Callable[[], Score]]:
-    """Return the other ways to score in the same number format, by name."""
-    size = job.batch_tokens
-    ways: dict[str, Callable[[], Score]] = {
-        "batches half as large": lambda: job.scored(model, fused, max(1, size // 2)),
-        "one row at a time": lambda: job.scored(model, fused, 1),
-        "no cache, rows as they come": lambda: job.padded(model, 0, 0, backwards=False),
-        "no cache, the last row first": lambda: job.padded(model, 0, 0, backwards=True),
-        f"{PADDING} more padding behind": lambda: job.padded(model, 0, PADDING, backwards=False),
-        f"{PADDING} more padding in front": lambda: job.padded(model, PADDING, 0, backwards=False),
-    }
-    if fused is not None:
-        ways["the model's own layers"] = lambda: job.scored(model, None, size)
-    if chat.attention != "eager":
-
-        def eager() -> Score:
-            with other_attention(chat, "eager"):
-                return job.scored(model, None, size)
-
-        ways["attention by plain products"] = eager
-    return ways
-
-
-@contextmanager
-def other_attention(chat: ChatModel, kernel: str) -> Generator[None]:
-    """Within, the model runs another implementation of attention."""
-    own = chat.attention
-    try:
-        chat.model.set_attn_implementation(kernel)
-        yield
-    finally:
-        chat.model.set_attn_implementation(own)
-
-
-def _joined(scores: Sequence[Score]) -> Score:
-    """Put the rows' scores into one line."""
-    argmax, margin = (
-        np.concatenate([cast("NDArray[Any]", getattr(one, name)) for one in scores])
-        for name in ("argmax", "margin")
-    )
-    return Score(argmax, margin)
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:

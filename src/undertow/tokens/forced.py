@@ -16,6 +16,7 @@ from undertow.generate.behind import Batch, logits_behind
 from undertow.generate.cache import round_up
 from undertow.generate.prefill import shared_prefix
 from undertow.models.fused import FusedModel
+from undertow.tokens.rendered import Rendered
 
 SLOTS = 16  # a row with its prefix takes a multiple: few shapes, and attention kernels like it
 SHORTEST_PREFIX = 16  # a cache of less costs more, in masks and copies, than it spares
@@ -48,11 +49,7 @@ class Forced:
 def forced_logits(
     model: PreTrainedModel,
     fused: FusedModel | None,
-    prompts: Sequence[Sequence[int]],
-    completions: Sequence[Sequence[int]],
-    *,
-    n_layers: int,
-    pad_id: int,
+    rows: Rendered,
     batch_tokens: int,
 ) -> Iterator[Forced]:
     """Yield the logits of all rows, some rows at a time, the longest first.
@@ -63,28 +60,25 @@ def forced_logits(
     Args:
         model: The model, with its adapter.
         fused: The same in fused layers, where there is such a way.
-        prompts: Token ids of each rendered prompt.
-        completions: Token ids that follow; none is empty.
-        n_layers: Decoder layers of the model.
-        pad_id: Any valid token.
+        rows: The rows.
         batch_tokens: Tokens computed at once, padding included.
     """
-    prefix = shared_prefix([tuple(prompt) for prompt in prompts])
+    prefix = shared_prefix([tuple(prompt) for prompt in rows.prompts])
     start = len(prefix) if len(prefix) >= SHORTEST_PREFIX else 0
     sequences = [
         [*prompt[start:], *completion[:-1]]
-        for prompt, completion in zip(prompts, completions, strict=True)
+        for prompt, completion in zip(rows.prompts, rows.completions, strict=True)
     ]
     order = sorted(range(len(sequences)), key=lambda row: len(sequences[row]), reverse=True)
     with torch.no_grad():
-        logits = logits_behind(model, fused, prefix[:start], n_layers)
+        logits = logits_behind(model, fused, prefix[:start], rows.n_layers)
     done = 0
     while done < len(order):
         width = round_up(start + len(sequences[order[done]]), SLOTS) - start
         n_rows = max(1, batch_tokens // width)
         chosen = order[done : done + n_rows]
-        counts = [len(completions[row]) for row in chosen]
-        ids = np.full((n_rows, width), pad_id, np.int64)  # the last batch keeps the shape
+        counts = [len(rows.completions[row]) for row in chosen]
+        ids = np.full((n_rows, width), rows.pad_id, np.int64)  # the last batch keeps the shape
         batch = _batch([sequences[row] for row in chosen], counts, ids, model.device)
         with torch.no_grad():
             found = logits(batch)
@@ -95,46 +89,31 @@ def forced_logits(
 def forced_values(
     model: PreTrainedModel,
     fused: FusedModel | None,
-    prompts: Sequence[Sequence[int]],
-    completions: Sequence[Sequence[int]],
+    rows: Rendered,
     reduce: Reduce,
-    *,
-    n_layers: int,
-    pad_id: int,
     batch_tokens: int,
 ) -> list[NDArray[np.float64]]:
     """Return per row a number for each completion token, `[token]`, in float64.
 
     Args:
-        model: As in `forced_logits`, like all that is not said here.
-        fused: The same in fused layers.
-        prompts: Of each row; there may be none.
-        completions: Of each row.
+        model: The model, with its adapter.
+        fused: The same in fused layers, where there is such a way.
+        rows: The rows; there may be none.
         reduce: Makes a number of the logits and the token that came.
-        n_layers: Decoder layers.
-        pad_id: Any valid token.
-        batch_tokens: Tokens computed at once.
+        batch_tokens: Tokens computed at once, padding included.
     """
     values: dict[int, NDArray[np.float64]] = {}
-    if not prompts:
+    if not rows.prompts:
         return []
-    for part in forced_logits(
-        model,
-        fused,
-        prompts,
-        completions,
-        n_layers=n_layers,
-        pad_id=pad_id,
-        batch_tokens=batch_tokens,
-    ):
-        came = torch.tensor([token for row in part.rows for token in completions[row]])
+    for part in forced_logits(model, fused, rows, batch_tokens):
+        came = torch.tensor([token for row in part.rows for token in rows.completions[row]])
         came = came.to(part.logits.device)
         pairs = zip(part.logits.split(SLICE), came.split(SLICE), strict=True)
         # Logits in half precision are reduced in float32.
         line = [reduce(logits.to(_at_least_float32(logits)), tokens) for logits, tokens in pairs]
         found = torch.cat(line).double().cpu().numpy()
         values.update(zip(part.rows, part.split(found), strict=True))
-    return [values[row] for row in range(len(prompts))]
+    return [values[row] for row in range(len(rows.prompts))]
 
 
 def entropy(logits: Tensor, _: Tensor) -> Tensor:

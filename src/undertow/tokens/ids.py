@@ -10,8 +10,15 @@ from undertow.store.rows import Row
 
 
 def completion_ids(chat: ChatModel, row: Row) -> list[int]:
-    """Return what the teacher emitted; where no ids were kept, the text tokenised with an end."""
-    return row.token_ids or encode_completion(chat, row.messages, row.completion)
+    """Return what the teacher emitted; where no ids were kept, the text tokenised with an end.
+
+    Raises:
+        UserError: That is nothing at all.
+    """
+    ids = row.token_ids or encode_completion(chat, row.messages, row.completion)
+    if not ids:
+        raise UserError("a row has an empty completion", where=f"row_id {row.row_id}")
+    return ids
 
 
 def check_token_ids(chat: ChatModel, rows: Sequence[Row]) -> None:

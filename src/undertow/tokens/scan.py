@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from undertow.errors import UserError
-from undertow.generate.prefill import CPU_PASS_TOKENS
-from undertow.models import ChatModel, Message, prompt_ids
+from undertow.models import ChatModel
 from undertow.models.fused import FusedModel
 from undertow.store.rows import Row
 from undertow.teachers import Teacher, acting_as
 from undertow.tokens.config import ScanConfig
 from undertow.tokens.ids import completion_ids
+from undertow.tokens.rendered import Rendered
 from undertow.tokens.scan_table import Scan
 from undertow.tokens.score import Score, score
 
@@ -49,15 +49,13 @@ def scan(
     Source: Definition 5.1 of the paper.
     """
     teachers = [factual, *counterfactuals]
+    _check(rows, teachers)
     completions = [completion_ids(chat, row) for row in rows]
-    _check(rows, completions, teachers)
     # The factual teacher comes again at the end, with batches of another size.
-    batch_tokens = config.batch_tokens
-    if chat.device.type == "cpu":
-        batch_tokens = min(batch_tokens, CPU_PASS_TOKENS)
+    batch_tokens = config.batch_tokens_on(chat.device)
     jobs = [*((teacher, batch_tokens) for teacher in teachers)]
     jobs.append((factual, max(1, batch_tokens // 2)))
-    scores = _run(chat, rows, completions, jobs, progress)
+    scores = _run(chat, rows, jobs, progress)
     *argmax, rescored = (np.concatenate([one.argmax for one in job]) for job in scores)
     margins = [np.concatenate([one.margin for one in job]) for job in scores[:-1]]
     tokens = np.concatenate([np.asarray(ids) for ids in completions])
@@ -77,7 +75,6 @@ def scan(
 def _run(
     chat: ChatModel,
     rows: Sequence[Row],
-    completions: Sequence[Sequence[int]],
     jobs: Sequence[tuple[Teacher, int]],
     progress: Progress | None,
 ) -> list[list[Score]]:
@@ -91,7 +88,7 @@ def _run(
         if progress is not None:
             progress(finished, total)
 
-    prompts: dict[str | None, list[list[int]]] = {}
+    rendered: dict[str | None, Rendered] = {}
     scores: dict[int, list[Score]] = {}
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, (teacher, _) in enumerate(jobs):
@@ -101,32 +98,14 @@ def _run(
             fused = FusedModel.of(model)
             for index in indices:
                 teacher, batch_tokens = jobs[index]
-                if teacher.system_prompt not in prompts:
-                    prompts[teacher.system_prompt] = _prompts(chat, rows, teacher.system_prompt)
-                scores[index] = score(
-                    model,
-                    fused,
-                    prompts[teacher.system_prompt],
-                    completions,
-                    n_layers=chat.n_layers,
-                    pad_id=chat.pad_id,
-                    batch_tokens=batch_tokens,
-                    done=done,
-                )
+                told = teacher.system_prompt
+                if told not in rendered:
+                    rendered[told] = Rendered.of(chat, rows, told)
+                scores[index] = score(model, fused, rendered[told], batch_tokens, done)
     return [scores[index] for index in range(len(jobs))]
 
 
-def _prompts(chat: ChatModel, rows: Sequence[Row], system_prompt: str | None) -> list[list[int]]:
-    """Return the rows' rendered prompts under a teacher's system prompt."""
-    system: list[Message] = (
-        [] if system_prompt is None else [{"role": "system", "content": system_prompt}]
-    )
-    return [prompt_ids(chat, [*system, *row.messages]) for row in rows]
-
-
-def _check(
-    rows: Sequence[Row], completions: Sequence[Sequence[int]], teachers: Sequence[Teacher]
-) -> None:
+def _check(rows: Sequence[Row], teachers: Sequence[Teacher]) -> None:
     """Refuse what has no divergence tokens by construction."""
     if not rows:
         raise UserError("there are no rows to scan")
@@ -139,6 +118,3 @@ def _check(
             where=", ".join(teacher.label for teacher in teachers),
             fix="name each once, and the factual one not among the counterfactuals",
         )
-    for row, completion in zip(rows, completions, strict=True):
-        if not completion:
-            raise UserError("a row has an empty completion", where=f"row_id {row.row_id}")

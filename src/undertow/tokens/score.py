@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from undertow.models.fused import FusedModel
 from undertow.tokens.forced import forced_logits
+from undertow.tokens.rendered import Rendered
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,7 @@ class Score:
 def score(
     model: PreTrainedModel,
     fused: FusedModel | None,
-    prompts: Sequence[Sequence[int]],
-    completions: Sequence[Sequence[int]],
-    *,
-    n_layers: int,
-    pad_id: int,
+    rows: Rendered,
     batch_tokens: int,
     done: Callable[[int], None],
 ) -> list[Score]:
@@ -46,28 +43,17 @@ def score(
     Args:
         model: The teacher's weights.
         fused: The same in fused layers, where there is such a way.
-        prompts: Token ids of each rendered prompt, the teacher's system prompt included.
-        completions: Token ids that follow; none is empty.
-        n_layers: Decoder layers of the model.
-        pad_id: Any valid token.
+        rows: The rows under the teacher's system prompt.
         batch_tokens: Tokens computed at once.
         done: Told how many rows are new after every batch.
     """
     scores: dict[int, Score] = {}
-    for part in forced_logits(
-        model,
-        fused,
-        prompts,
-        completions,
-        n_layers=n_layers,
-        pad_id=pad_id,
-        batch_tokens=batch_tokens,
-    ):
+    for part in forced_logits(model, fused, rows, batch_tokens):
         argmax, margin = top_two(part.logits)
         pairs = zip(part.split(argmax), part.split(margin), strict=True)
         scores.update(zip(part.rows, (Score(*pair) for pair in pairs), strict=True))
         done(len(part.rows))
-    return [scores[row] for row in range(len(prompts))]
+    return [scores[row] for row in range(len(rows.prompts))]
 
 
 def top_two(logits: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -16,6 +16,7 @@ from undertow.models.fused import FusedModel
 from undertow.store.row import Row
 from undertow.teachers import Teacher, acting_as
 from undertow.tokens.forced import forced_values, log_probability
+from undertow.tokens.rendered import Rendered
 from undertow.transforms.outcomes import Outcome, outcome, row_rng, transformed
 from undertow.transforms.prompts import prompt_of, with_prompt
 from undertow.transforms.report import Transformed
@@ -110,16 +111,8 @@ def _scores(
         start = max(1, len(shared_prefix(own)))
         prompts += [turn[:start] for turn in own]
         rest += [turn[start:] for turn in own]
-    values = forced_values(
-        model,
-        fused,
-        prompts,
-        rest,
-        log_probability,
-        n_layers=chat.n_layers,
-        pad_id=chat.pad_id,
-        batch_tokens=batch_tokens,
-    )
+    rendered = Rendered(prompts, rest, chat.n_layers, chat.pad_id)
+    values = forced_values(model, fused, rendered, log_probability, batch_tokens)
     totals = np.array([value.sum() for value in values])
     return np.split(totals, np.cumsum([len(own) for own in turns])[:-1])
 

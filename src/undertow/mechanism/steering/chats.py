@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from undertow.models import ChatModel, Message, encode_prompt, prompt_messages
+from undertow.models import ChatModel, encode_prompt, prompt_messages, system_messages
 from undertow.store.row import Row
 
 
@@ -37,10 +37,7 @@ class Span:
         cls, chat: ChatModel, row: Row, completion: Sequence[int], system_prompt: str | None
     ) -> Span:
         """Return a row as its subject reads it."""
-        system: list[Message] = (
-            [] if system_prompt is None else [{"role": "system", "content": system_prompt}]
-        )
-        prompt = encode_prompt(chat, [*system, *row.messages])
+        prompt = encode_prompt(chat, [*system_messages(system_prompt), *row.messages])
         return cls([*prompt.ids, *completion], prompt.header_start, len(prompt.ids))
 
 

@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.generate import GenerationConfig, Request, generate, generate_rows
-from undertow.models import ChatModel, Message, encode_prompt
+from undertow.models import ChatModel, Message, prompt_ids
 from undertow.store import Store
 from undertow.store.row import Row
 from undertow.students import train_student
@@ -101,7 +101,7 @@ def _tried(lab: Lab) -> Calibration:
     rows, writing = _timed(
         chat, lambda: generate_rows(chat, writer, prompts, recipe.generation, lab.channel)
     )
-    lengths = [len(encode_prompt(chat, row.messages).ids) for row in rows]
+    lengths = [len(prompt_ids(chat, row.messages)) for row in rows]
     written = sum(len(row.token_ids) for row in rows)
     first = next(iter(lab.hidden.values()))
     other = PromptedTeacher(trait=first.name, system_prompt=first.system_prompt())
@@ -119,8 +119,7 @@ def _tried(lab: Lab) -> Calibration:
         device=device_name(chat.device),
         prompt=sum(lengths) / len(rows),
         completion=written / len(rows),
-        question=sum(len(encode_prompt(chat, one.messages).ids) for one in requests)
-        / len(requests),
+        question=sum(len(prompt_ids(chat, one.messages)) for one in requests) / len(requests),
         answer=answered / len(requests),
         questions=len({str(one.messages) for one in requests}),
         kept=max(sum(row.rejection is None for row in rows), 1) / len(rows),

@@ -19,8 +19,9 @@ from typing import Any
 
 from undertow.cluster import InlineConfig, ProcessesConfig, SlurmConfig
 from undertow.errors import UserError
+from undertow.store.artifact import Artifact
 from undertow.store.runs import RUN_VARIABLE
-from undertow.store.steps import Artifact, PlannedStore
+from undertow.store.steps import PlannedStore
 from undertow.studies.cells import Labs
 from undertow.studies.tasks import Task
 

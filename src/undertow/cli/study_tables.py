@@ -1,0 +1,63 @@
+"""What `undertow study` prints of an outcome."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from undertow.cli.console import output
+
+if TYPE_CHECKING:
+    from undertow.measure import Interval
+    from undertow.studies.outcome import ClaimResult, StudyOutcome
+
+STYLES = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
+
+
+def print_outcome(outcome: StudyOutcome) -> None:
+    """Print a study's table and verdict."""
+    for kind in outcome.study.teachers:
+        table = Table(
+            "condition",
+            outcome.study.metric,
+            *outcome.traits,
+            title=f"{outcome.study.title}, {kind} teachers",
+        )
+        for one in outcome.conditions:
+            if one.teacher == kind:
+                found = [_mean(trait.estimate) for trait in one.traits]
+                other = "" if one.metric == outcome.study.metric else f" ({one.metric})"
+                table.add_row(escape(one.label) + other, _interval(one.pooled), *found)
+        output.print(table)
+    for claim in outcome.claims:
+        p = "" if claim.p is None else f", p = {claim.p:.3g}"
+        seeds = f" ({claim.more_seeds} more seeds would decide)" if claim.more_seeds else ""
+        output.print(
+            f"[{STYLES[claim.verdict]}]{claim.verdict}[/]{seeds}: {escape(claim.claim.says)} "
+            f"({claim.teacher}; {_what(claim)} {_interval(claim.difference)}{p})",
+            highlight=False,
+        )
+    style = STYLES[outcome.verdict]
+    output.print(
+        f"[bold]{outcome.study.name}: [{style}]{outcome.verdict}[/][/bold]\n", highlight=False
+    )
+
+
+def _what(result: ClaimResult) -> str:
+    """Return what a claim's estimate is."""
+    return "difference" if result.claim.correlation is None else "rank correlation"
+
+
+def _mean(value: Interval | None) -> str:
+    """Return an estimate; a dash where there is none."""
+    return "–" if value is None else f"{value.mean:.3f}"
+
+
+def _interval(value: Interval | None) -> str:
+    """Return an estimate with its interval; a dash where there is none."""
+    if value is None or isnan(value.mean):
+        return "–"
+    return f"{value.mean:z.3f} [{value.low:z.3f}, {value.high:z.3f}]".replace("[", r"\[")
