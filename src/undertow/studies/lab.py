@@ -22,7 +22,7 @@ from undertow.studies.artifacts import (
 )
 from undertow.studies.asking import AdviceAsking
 from undertow.studies.data_tokens import share_table
-from undertow.studies.making import Making
+from undertow.studies.learning import Learning
 from undertow.studies.patching_step import patched_artifact
 from undertow.studies.prediction_step import predicted_artifact
 from undertow.studies.probing import perform_probe
@@ -36,7 +36,7 @@ RESULT_STEPS = ("measure", "accuracy", "share", "attribute", "predict", "cosine"
 ROLLOUTS = "rollouts.json"
 
 
-class Lab(Making):
+class Lab(Learning):
     """Makes and measures teachers, numbers, scans and students; nothing is made twice."""
 
     @contextmanager

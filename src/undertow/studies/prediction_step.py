@@ -14,7 +14,7 @@ from undertow.errors import UserError
 from undertow.mechanism.prediction import Prediction, Scores, predict
 from undertow.store import Artifact
 from undertow.studies.artifacts import Numbers
-from undertow.studies.making import PREDICTION, Making
+from undertow.studies.learning import PREDICTION, Learning
 from undertow.studies.readings import PredictedScore, PredictionRun, ScoreKind
 
 
@@ -69,7 +69,7 @@ class PredictedData(BaseModel):
         return float(norm.cdf(lead.mean() / error)) if error else float(lead.mean() > 0)
 
 
-def predicted_artifact(lab: Making, numbers: Numbers, run: PredictionRun) -> Artifact:
+def predicted_artifact(lab: Learning, numbers: Numbers, run: PredictionRun) -> Artifact:
     """Return the step that predicts, from rows of some data, which trait they push.
 
     Raises:
@@ -102,7 +102,7 @@ def predicted_artifact(lab: Making, numbers: Numbers, run: PredictionRun) -> Art
     return lab.step("predict", lab.base, settings, inputs, build)
 
 
-def predicted_data(lab: Making, numbers: Numbers, run: PredictionRun) -> PredictedData:
+def predicted_data(lab: Learning, numbers: Numbers, run: PredictionRun) -> PredictedData:
     """Return which trait rows of some data push."""
     path = predicted_artifact(lab, numbers, run).path / "predicted.json"
     return PredictedData.model_validate_json(path.read_text(encoding="utf-8"))

@@ -1,0 +1,137 @@
+"""Students, and what their token selections rest on, as cached steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from undertow.errors import UserError
+from undertow.mechanism.prediction import PredictionConfig, check_compared, token_scores
+from undertow.mechanism.prediction.directions import trait_directions
+from undertow.store import Artifact
+from undertow.students import SoftTeacher, StudentConfig, train_student
+from undertow.studies.artifacts import MadeTeacher, Numbers, Scanned, Student
+from undertow.studies.changing import Changing
+from undertow.studies.making import described, inputs_of
+from undertow.tokens import Entropies, Selection, TokenPushes, completion_entropies
+
+PREDICTION = PredictionConfig()
+"""How far data push traits is taken in the same way everywhere."""
+
+
+class Learning(Changing):
+    """Trains students; nothing is made twice."""
+
+    def student(
+        self,
+        numbers: Numbers,
+        tokens: str | Selection = "all",
+        scanned: Scanned | None = None,
+        seed: int = 0,
+        kept: Sequence[float] = (),
+    ) -> Student:
+        """Return a student of some numbers.
+
+        One that is distilled learns the distributions of the numbers' writer.
+
+        Args:
+            numbers: What it learns from; held-out rows are left out.
+            tokens: Which completion tokens count in the loss.
+            scanned: Their scan; needed for every selection but `all`.
+            seed: Decides the data draw, the adapter's first weights and the order; a student of
+                another condition with the same seed is its pair.
+            kept: Shares of the training after which it is kept as well, in a step of its own.
+
+        Raises:
+            UserError: A selection that needs a scan has none.
+        """
+        chosen = tokens if isinstance(tokens, Selection) else _selection(tokens, seed)
+        config = self.recipe.student.seeded(seed).model_copy(update={"selection": chosen})
+        inputs = {"numbers": numbers.artifact}
+        if scanned is not None and chosen.needs_scan:
+            inputs["scan"] = scanned.artifact
+        if chosen.kind == "entropy":
+            inputs["entropy"] = self.entropies(numbers)
+        if chosen.kind == "scores":
+            inputs["push"] = self.pushes(numbers)
+        settings: dict[str, Any] = {"student": config, "rows": self.recipe.rows}
+        if config.distillation is not None:
+            inputs |= inputs_of(teacher=numbers.writer)
+            settings |= self._taught_by(numbers.writer, config)
+
+        def build(out: Path) -> None:
+            rows = self.base.rows_from(self.teacher_base, numbers.train)
+            table = scanned.table if scanned is not None and chosen.needs_scan else None
+            values = None
+            if "entropy" in inputs:
+                values = Entropies.read(inputs["entropy"].path / "entropies.parquet")
+            if "push" in inputs:
+                values = TokenPushes.read(inputs["push"].path / "pushes.parquet")
+            soft = self._soft_teacher(numbers.writer) if config.distillation is not None else None
+            train_student(self.chat, rows, table, config, out, values=values, kept=kept, soft=soft)
+
+        if kept:
+            settings["kept"] = kept
+        name = "checkpoints" if kept else "student"
+        return Student(self.step(name, self.base, settings, inputs, build))
+
+    def _soft_teacher(self, writer: MadeTeacher) -> SoftTeacher:
+        """Return whose distributions students learn."""
+        return SoftTeacher(self.teacher_chat, writer.acting, self.channel, self.banned())
+
+    def _taught_by(self, writer: MadeTeacher, config: StudentConfig) -> dict[str, Any]:
+        """Return what else decides a distilled student: its teacher, and what it must not write."""
+        settings = {"teacher": described(writer), "teacher_model": self.teacher_base.fingerprint}
+        if config.distillation is None or config.distillation.on_policy is None:
+            return settings
+        banned = [trait.answers for trait in self.banned()]
+        return {**settings, "channel": self.channel.fingerprint, "banned": banned}
+
+    def entropies(self, numbers: Numbers) -> Artifact:
+        """Return the step that holds the writer's entropy at every completion token."""
+
+        def build(out: Path) -> None:
+            found = completion_entropies(self.teacher_chat, numbers.train, numbers.writer.acting)
+            found.write(out / "entropies.parquet")
+
+        inputs = {"numbers": numbers.artifact} | inputs_of(writer=numbers.writer)
+        settings = {"writer": described(numbers.writer), "rows": self.recipe.rows}
+        return self.step("entropy", self.teacher_base, settings, inputs, build)
+
+    def pushes(self, numbers: Numbers) -> Artifact:
+        """Return the step that holds how far every completion token pushes the writer's trait.
+
+        Raises:
+            UserError: The data is no trait's, or what is hidden is not named by words.
+        """
+        trait = numbers.writer.trait or "control"
+        traits = list(self.traits.values())
+        check_compared([trait], list(self.traits))
+
+        def build(out: Path) -> None:
+            rows = self.base.rows_from(self.teacher_base, numbers.train)
+            directions = trait_directions(self.chat, traits, PREDICTION).of([trait])
+            found = token_scores(self.chat, rows, directions, PREDICTION)
+            values = TokenPushes(found.row_ids, [row[:, 0] for row in found.values])
+            values.write(out / "pushes.parquet")
+
+        settings = {
+            "trait": trait,
+            "traits": traits,
+            "prediction": PREDICTION,
+            "rows": self.recipe.rows,
+        }
+        return self.step("push", self.base, settings, {"numbers": numbers.artifact}, build)
+
+
+def _selection(kind: str, seed: int) -> Selection:
+    """Return a selection by the name of its kind."""
+    try:
+        return Selection.model_validate({"kind": kind, "seed": seed})
+    except ValidationError as error:
+        raise UserError(
+            f"unknown token selection '{kind}'", fix=error.errors()[0]["msg"].lower()
+        ) from error
