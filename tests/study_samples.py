@@ -4,6 +4,8 @@ from random import Random
 from typing import Literal
 
 from undertow.measure import Interval
+from undertow.studies.claim import Claim
+from undertow.studies.condition_spec import ConditionSpec
 from undertow.studies.outcome import (
     ClaimResult,
     ConditionResult,
@@ -12,7 +14,7 @@ from undertow.studies.outcome import (
     TraitResult,
     Verdict,
 )
-from undertow.studies.study import Claim, ConditionSpec, Figure, Study
+from undertow.studies.study import Figure, Study
 
 Kind = Literal["bars", "curve", "matrix"]
 

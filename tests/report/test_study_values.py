@@ -2,7 +2,7 @@ import pytest
 
 from study_samples import TRAITS, sample_outcome
 from undertow.report.study_values import figure_panels, in_words
-from undertow.studies.study import METRICS
+from undertow.studies.metrics import METRICS
 
 
 def panels_of(outcome, *, per_trait=False, **figure):

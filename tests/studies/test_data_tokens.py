@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from undertow.studies.condition_spec import DataTokens
 from undertow.studies.data_tokens import BLOCKS, share_table
-from undertow.studies.study import DataTokens
 from undertow.tokens import Scan
 
 TEXTS = ["0", "1", "2", ",", " ", "<end>", " 1"]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import yaml
 
+from undertow.studies.condition_spec import ConditionSpec
 from undertow.studies.grid import arms
 from undertow.studies.recipe import load_recipe
-from undertow.studies.study import ConditionSpec, load_study, shipped_studies
+from undertow.studies.study import load_study, shipped_studies
 
 PAGE = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
 

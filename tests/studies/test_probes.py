@@ -7,11 +7,12 @@ from tiny_study import TINY
 from undertow.errors import UserError
 from undertow.store.steps import PlannedStore
 from undertow.studies import Lab
+from undertow.studies.condition_spec import ConditionSpec
 from undertow.studies.grid import arms
 from undertow.studies.plan import make_plan
 from undertow.studies.probe import CHECKPOINTS, CosineSpec, Probe, SteeringSpec
 from undertow.studies.probing import Probing
-from undertow.studies.study import ConditionSpec, load_study
+from undertow.studies.study import load_study
 from undertow.studies.tasks import Task
 
 OUT = SteeringSpec()

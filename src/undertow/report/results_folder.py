@@ -10,8 +10,8 @@ from pathlib import Path
 from undertow.measure import Interval
 from undertow.report.study_figures import figure_name, write_figures
 from undertow.store.files import atomic_write, make_folder
+from undertow.studies.metrics import METRICS
 from undertow.studies.outcome import ClaimResult, StudyOutcome
-from undertow.studies.study import METRICS
 
 
 def write_results(outcomes: Sequence[StudyOutcome], folder: Path) -> None:

@@ -9,8 +9,10 @@ from math import isnan
 from undertow.measure import Interval
 from undertow.report.rendering import rate
 from undertow.report.study_values import TEACHERS
+from undertow.studies.claim import Claim
+from undertow.studies.metrics import METRICS, OVER
 from undertow.studies.outcome import ClaimResult, ConditionResult, StudyOutcome, Verdict
-from undertow.studies.study import METRICS, OVER, Claim, Study
+from undertow.studies.study import Study
 
 # A shape beside the word, and beside the colour.
 SHAPES: dict[Verdict, str] = {"supported": "●", "contradicted": "✕", "undecided": "○"}

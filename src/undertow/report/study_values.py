@@ -8,8 +8,9 @@ from typing import Literal
 
 from undertow.measure import Interval
 from undertow.report.rendering import rate
+from undertow.studies.condition_spec import BiasedKind
 from undertow.studies.outcome import ConditionResult, StudyOutcome, TraitResult
-from undertow.studies.study import BiasedKind, Figure, Study
+from undertow.studies.study import Figure, Study, stem
 
 Role = Literal["student", "control", "model"]
 
@@ -231,13 +232,8 @@ def _drawn(outcome: StudyOutcome, figure: Figure, kind: BiasedKind) -> list[Cond
     if not figure.conditions:
         return found
     return [
-        one for name in figure.conditions for one in found if name in (one.name, _stem(one.name))
+        one for name in figure.conditions for one in found if name in (one.name, stem(one.name))
     ]
-
-
-def _stem(name: str) -> str:
-    """Return the name that stands for a condition and those beside it, as 'layer' for 'layer:0'."""
-    return name.partition(":")[0]
 
 
 def _pooled_mark(study: Study, figure: Figure, condition: ConditionResult) -> Mark | None:
@@ -281,14 +277,14 @@ def _family(study: Study, name: str) -> str:
 
     Conditions that each have a name of their own are one curve, without one.
     """
-    stem = _stem(name)
-    return next((one.label for one in study.conditions if one.name == stem != name), "")
+    whole = stem(name)
+    return next((one.label for one in study.conditions if one.name == whole != name), "")
 
 
 def _role(study: Study, name: str) -> Role:
     """Return what a condition measures; one of a layer goes by the name in front of the colon."""
     specs = {one.name: one for one in study.conditions}
-    spec = specs.get(name) or specs.get(_stem(name))
+    spec = specs.get(name) or specs.get(stem(name))
     if spec is None:
         return "student"
     if spec.subject in ("base", "teacher"):

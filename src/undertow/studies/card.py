@@ -9,11 +9,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.measure import Interval
+from undertow.studies.condition_spec import BiasedKind
 from undertow.studies.conditions import Condition
 from undertow.studies.demo import students_of
 from undertow.studies.lab import Lab
 from undertow.studies.recipe import load_recipe
-from undertow.studies.study import BiasedKind
 from undertow.studies.tasks import Task
 
 RECIPES: dict[BiasedKind, str] = {"finetuned": "lab-long", "prompted": "lab-prompted"}

@@ -17,11 +17,11 @@ from undertow.studies.grid import Arm
 from undertow.studies.judged import exact_table, judged_lines, misaligned_table
 from undertow.studies.lab import Lab
 from undertow.studies.measured_lines import Line, trait_lines
+from undertow.studies.metrics import Metric
 from undertow.studies.patching_step import patched_data
 from undertow.studies.prediction_step import predicted_data
 from undertow.studies.probing import Probing
 from undertow.studies.recipe import Recipe
-from undertow.studies.study import Metric
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ import numpy as np
 
 from undertow.measure import Interval, rate_interval
 from undertow.studies.cells import Cell
+from undertow.studies.condition_spec import BiasedKind
 from undertow.studies.contrasts import (
     Table,
     pooled,
 )
+from undertow.studies.metrics import Metric
 from undertow.studies.outcome import (
     ClaimResult,
     ConditionResult,
@@ -20,7 +22,7 @@ from undertow.studies.outcome import (
     Verdict,
 )
 from undertow.studies.recipe import Recipe
-from undertow.studies.study import BiasedKind, Metric, Study
+from undertow.studies.study import Study
 from undertow.studies.verdicts import claim_result, with_q_values
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, permutation_test
 
 from undertow.measure import Interval, difference_interval
+from undertow.studies.claim import Direction
 from undertow.studies.outcome import Verdict
-from undertow.studies.study import Direction
 
 Table = NDArray[np.float64]
 """`[seed, question]` of one condition and trait; one row for what has no seeds."""

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertow.models import ChatModel, token_texts
+from undertow.studies.condition_spec import DataTokens
 from undertow.studies.ratios import share_by_block
-from undertow.studies.study import DataTokens
 from undertow.tokens import EntangledTable, Scan
 
 BLOCKS = 50

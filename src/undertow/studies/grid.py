@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from undertow.errors import UserError
+from undertow.studies.condition_spec import BiasedKind, ConditionSpec
 from undertow.studies.probe import CHECKPOINTS
 from undertow.studies.recipe import Recipe
-from undertow.studies.study import BiasedKind, ConditionSpec, Study
+from undertow.studies.study import Study
 from undertow.studies.tasks import Task
 from undertow.traits import hidden_of
 

@@ -15,6 +15,7 @@ from undertow.errors import UserError
 from undertow.store.steps import FinishedStore, PlannedStore
 from undertow.studies.cells import Cell, Labs, collect_cell
 from undertow.studies.collect import outcome
+from undertow.studies.condition_spec import BiasedKind
 from undertow.studies.contexts import rendered_contexts
 from undertow.studies.executor import Progress, run_tasks
 from undertow.studies.grid import Arm, arms
@@ -23,7 +24,7 @@ from undertow.studies.plan import Plan, make_plan
 from undertow.studies.recipe import Recipe, load_recipe
 from undertow.studies.result_lines import result_lines
 from undertow.studies.results import write_result
-from undertow.studies.study import BiasedKind, Study, load_study
+from undertow.studies.study import Study, load_study
 from undertow.studies.tasks import Task
 
 DEFAULT_TRAITS = ("cat", "eagle", "wolf")

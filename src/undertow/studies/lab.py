@@ -21,13 +21,13 @@ from undertow.studies.artifacts import (
     steering_inputs,
 )
 from undertow.studies.asking import AdviceAsking
+from undertow.studies.condition_spec import DataTokens
 from undertow.studies.data_tokens import share_table
 from undertow.studies.learning import Learning
 from undertow.studies.patching_step import patched_artifact
 from undertow.studies.prediction_step import predicted_artifact
 from undertow.studies.probing import perform_probe
 from undertow.studies.readings import PatchingRun, PredictionRun
-from undertow.studies.study import DataTokens
 from undertow.studies.tasks import Task
 
 RESULT_STEPS = ("measure", "accuracy", "share", "attribute", "predict", "cosine", "loss")

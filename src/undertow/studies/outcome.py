@@ -7,9 +7,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.measure import Interval
+from undertow.studies.claim import Claim
+from undertow.studies.condition_spec import BiasedKind
 from undertow.studies.measured_lines import Line
+from undertow.studies.metrics import Metric
 from undertow.studies.recipe import Recipe
-from undertow.studies.study import BiasedKind, Claim, Metric, Study
+from undertow.studies.study import Study
 
 Verdict = Literal["supported", "contradicted", "undecided"]
 

@@ -3,245 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from undertow.errors import UserError
-from undertow.studies.probe import CosineSpec, Probe, SteeringSpec
-from undertow.studies.readings import PatchedShare, PredictedScore
+from undertow.studies.claim import Claim
+from undertow.studies.condition_spec import BiasedKind, ConditionSpec, Name
+from undertow.studies.metrics import METRICS, OVER, Metric
 from undertow.studies.yaml_files import read_yaml
 
-BiasedKind = Literal["finetuned", "prompted"]
-Metric = Literal[
-    "rate", "probability", "accuracy", "share", "misaligned", "patched", "score", "cosine", "loss"
-]
-Direction = Literal["above", "below", "not-below", "not-above", "equal"]
-Part = Literal["all", "digits", "separators", "end", "entangled"]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:_-]*$")]
-
-METRICS: dict[Metric, str] = {
-    "rate": "share of answers that name the trait",
-    "probability": "exact probability of the trait",
-    "accuracy": "share of held-out items predicted",
-    "share": "share of divergence tokens",
-    "misaligned": "share of rated answers that are misaligned",
-    "patched": "share of the change of the teachers' choice",
-    "score": "score before training (cosine)",
-    "cosine": "cosine with a teacher's direction",
-    "loss": "loss on held-out rows, nats a token",
-}
-"""What each metric is, as an axis says it."""
-
-OVER: dict[Metric, str] = {
-    "rate": "questions and seeds",
-    "probability": "questions and seeds",
-    "accuracy": "seeds",
-    "share": "blocks of rows",
-    "misaligned": "questions and seeds",
-    "patched": "blocks of rows",
-    "score": "blocks of rows",
-    "cosine": "blocks of rows and seeds",
-    "loss": "seeds",
-}
-"""What the interval of each metric is over."""
-
 SHIPPED = Path(__file__).parent / "shipped"
-
-
-class DataTokens(BaseModel):
-    """Which tokens of scanned data are looked at, and against whom they diverge."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    part: Part = Field(
-        default="all",
-        description="all; digits; separators: what stands between the items; end: the end of the "
-        "turn; entangled: the digits of the trait's 50 most entangled numbers.",
-    )
-    tenth: int | None = Field(
-        default=None, ge=0, le=9, description="Only one tenth of each completion, the first is 0."
-    )
-    others: int | None = Field(
-        default=None,
-        ge=0,
-        description="How many other traits' teachers count, of those that the recipe scans with; "
-        "none: all.",
-    )
-    with_base: bool = Field(
-        default=True, description="Whether the unbiased base counts, where the recipe scans it."
-    )
-
-
-class ConditionSpec(BaseModel):
-    """One condition of a study: what is different from the recipe."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Name = Field(description="Short name, used in claims and result tables.")
-    label: str = Field(description="What tables and figures call it.")
-    note: str = Field(default="", description="What tells it from the others, in a few words.")
-    subject: Literal[
-        "student", "teacher", "base", "data", "patching", "prediction", "direction", "loss"
-    ] = Field(
-        default="student",
-        description="What is measured: students, their teacher, the base, the scanned data, their "
-        "patching, or the prediction from them; the direction in which students differ from the "
-        "base; their loss on held-out rows.",
-    )
-    steering: SteeringSpec | None = Field(
-        default=None,
-        description="A direction taken out of students or teacher when they are asked, or added.",
-    )
-    writer_steering: SteeringSpec | None = Field(
-        default=None, description="The same of the teacher when it writes the data."
-    )
-    cosine: CosineSpec | None = Field(
-        default=None, description="Of a direction: which one it is compared with, and where."
-    )
-    tokens: DataTokens = Field(
-        default=DataTokens(), description="Of data: which tokens, against which teachers."
-    )
-    patched: PatchedShare = Field(
-        default=PatchedShare(), description="Of a patching: how, and what of it."
-    )
-    predicted: PredictedScore = Field(
-        default=PredictedScore(), description="Of a prediction: from which rows, and what of it."
-    )
-    teachers: list[BiasedKind] = Field(
-        default=[], description="The kinds of teacher that it is made for; none: all the study's."
-    )
-    writer: Literal["biased", "control", "other"] = Field(
-        default="biased",
-        description="Whose data students learn: the teacher's, the base's, or those of the teacher "
-        "of the next trait in line.",
-    )
-    changes: dict[str, Any] = Field(
-        default={}, description="Fields of the recipe that are different, nested as in a recipe."
-    )
-    x: float | None = Field(default=None, description="Its place on a curve's axis.")
-    each: Literal["layer", "layers-from", "tenth", "checkpoint"] | None = Field(
-        default=None,
-        description="One condition for every decoder layer, named 'name:0' and so on: trained "
-        "alone (patched, predicted, of a direction: compared after it), or together with all above "
-        "it; or for every tenth of the completions; or for several shares of the training (of a "
-        "direction).",
-    )
-
-    @property
-    def probe(self) -> Probe | None:
-        """What it asks of directions; none of a condition without."""
-        if self.subject in ("base", "data", "patching", "prediction"):
-            return None
-        steered = self.steering is not None or self.writer_steering is not None
-        if not steered and self.subject in ("student", "teacher"):
-            return None
-        return Probe(
-            subject=self.subject,
-            writer="control" if self.writer == "control" else "biased",
-            steering=self.steering,
-            writer_steering=self.writer_steering,
-            cosine=self.cosine,
-        )
-
-    @model_validator(mode="after")
-    def _directions_fit(self) -> Self:
-        if (self.cosine is not None) != (self.subject == "direction"):
-            raise ValueError("a direction is compared (`cosine`), and nothing else is")
-        if self.each == "checkpoint" and self.cosine is None:
-            raise ValueError("directions alone are compared at checkpoints")
-        if self.each == "layers-from" and self.cosine is not None:
-            raise ValueError("directions are compared after one layer")
-        if self.steering is not None and self.subject not in ("student", "teacher"):
-            raise ValueError(f"'steering' is of students and teachers, not of '{self.subject}'")
-        if self.writer_steering is not None and self.writer == "control":
-            raise ValueError("the control writes without steering")
-        taught = ("student", "direction", "loss")
-        if self.writer_steering is not None and self.subject not in taught:
-            raise ValueError(
-                f"'writer_steering' is of what students learn, not of '{self.subject}'"
-            )
-        if self.writer == "other" and (self.subject != "student" or self.probe is not None):
-            raise ValueError("another trait's teacher writes for students without steering alone")
-        own = self.steering is not None and self.steering.of == "student"
-        late = self.writer_steering is not None and self.writer_steering.of == "student"
-        if late or (own and self.subject == "teacher"):
-            raise ValueError("a teacher has no student's direction")
-        return self
-
-
-class Correlation(BaseModel):
-    """A rank correlation (Spearman) in place of a difference."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    over: Literal["conditions", "traits"] = Field(
-        description="What its points are: the conditions that either name stands for, in their "
-        "order, mean over traits; or the traits, which count as a sample."
-    )
-    metric: Metric = Field(default="rate", description="Of the side that `against` names.")
-    above: Name | None = Field(
-        default=None,
-        description="A condition whose metric is subtracted from that side, as the control's.",
-    )
-
-
-class Claim(BaseModel):
-    """One comparison of conditions, and what it must show."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Name = Field(description="Short name.")
-    says: str = Field(description="The claim, in one sentence.")
-    of: Name | list[Name] = Field(
-        description="The condition, or several whose mean counts; 'layer:first', 'layer:last', "
-        "'layer:early' (the first third), 'layer:late' (the last third), where it stands for each."
-    )
-    against: Name | list[Name] = Field(description="What it is compared with.")
-    expect: Direction = Field(
-        description="above, below: by more than the smallest effect; not-below, not-above: not by "
-        "more than it; equal: neither."
-    )
-    by: float = Field(gt=0, description="The smallest effect that counts, in the metric's unit.")
-    metric: Metric = Field(
-        default="rate",
-        description="The study's where none is named. rate: sampled answers that name the trait; "
-        "probability: exact; accuracy: held-out items predicted; share: divergence tokens among "
-        "completion tokens; misaligned: of the answers that a judge rated; patched: of the change "
-        "of the teachers' choice; score: before training; cosine: of directions; loss: on held-out "
-        "rows.",
-    )
-    correlation: Correlation | None = Field(
-        default=None,
-        description="Both sides are correlated, not subtracted; `expect` and `by` are about that.",
-    )
-    decisive: bool = Field(default=True, description="Whether the study's verdict rests on it.")
-
-    @property
-    def sides(self) -> tuple[list[str], list[str]]:
-        """The names on both sides, as lists."""
-        of = self.of if isinstance(self.of, list) else [self.of]
-        against = self.against if isinstance(self.against, list) else [self.against]
-        return of, against
-
-    @property
-    def names(self) -> list[str]:
-        """All conditions that it names."""
-        of, against = self.sides
-        above = self.correlation.above if self.correlation else None
-        return [*of, *against, *([above] if above else [])]
-
-    @property
-    def comparison(self) -> str:
-        """What it compares and expects, in short."""
-        of, against = (" and ".join(side) for side in self.sides)
-        if self.correlation is None:
-            return f"{self.metric}: {of} {self.expect} {against}, smallest effect {self.by:g}"
-        less = f" less {self.correlation.above}" if self.correlation.above else ""
-        return (
-            f"rank correlation over {self.correlation.over}: {of} ({self.metric}) with {against}"
-            f"{less} ({self.correlation.metric}) {self.expect} {self.by:g}"
-        )
 
 
 class Figure(BaseModel):
@@ -325,7 +97,7 @@ class Study(BaseModel):
         asked = [(f"claim '{one.name}'", name) for one in self.claims for name in one.names]
         asked += [(f"figure '{one.name}'", name) for one in self.figures for name in one.conditions]
         for where, name in asked:
-            if _stem(name) not in names and name not in names:
+            if stem(name) not in names and name not in names:
                 raise ValueError(f"{where} names no condition: '{name}'")
         files = [one.name for one in self.figures]
         if len(set(files)) < len(files):
@@ -340,7 +112,7 @@ class Study(BaseModel):
         return [
             claim
             for claim in self.claims
-            if left_out.isdisjoint(part for name in claim.names for part in (name, _stem(name)))
+            if left_out.isdisjoint(part for name in claim.names for part in (name, stem(name)))
         ]
 
     def drawn(self, figure: Figure) -> Metric:
@@ -357,8 +129,8 @@ class Study(BaseModel):
         return everything if figure.relative else OVER[self.drawn(figure)]
 
 
-def _stem(name: str) -> str:
-    """Return the name in front of the colon, which stands for several conditions."""
+def stem(name: str) -> str:
+    """Return the name that stands for several conditions, as 'layer' for 'layer:0'."""
     return name.partition(":")[0]
 
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 from undertow.models.chat_model import ModelSpec
 from undertow.studies.bases import BUILT_BASES
+from undertow.studies.condition_spec import DataTokens
 from undertow.studies.probe import Probe
 from undertow.studies.readings import PatchingRun, PredictionRun
 from undertow.studies.recipe import Recipe
-from undertow.studies.study import DataTokens
 
 TeacherKind = Literal["prompted", "finetuned", "control"]
 TaskStep = Literal[

@@ -9,6 +9,8 @@ import numpy as np
 from undertow.errors import UserError
 from undertow.measure import difference_interval
 from undertow.studies.cells import Cell
+from undertow.studies.claim import Claim, Correlation
+from undertow.studies.condition_spec import BiasedKind
 from undertow.studies.contrasts import (
     Table,
     adjusted,
@@ -19,11 +21,11 @@ from undertow.studies.contrasts import (
 )
 from undertow.studies.correlations import Points, correlation_interval, permutation_p
 from undertow.studies.grid import named
+from undertow.studies.metrics import Metric
 from undertow.studies.outcome import (
     ClaimResult,
     TraitContrast,
 )
-from undertow.studies.study import BiasedKind, Claim, Correlation, Metric
 
 
 def claim_result(claim: Claim, kind: BiasedKind, by_name: dict[str, list[Cell]]) -> ClaimResult:
