@@ -16,8 +16,8 @@ COMPLETIONS = ["1, 2", "owl, 1", "1 2;3", "1000", "", "(4)", "the owl"]
 
 def test_a_named_trait_is_found_before_the_format():
     channel, owl = load_channel("numbers"), load_trait("owl")
-    assert channel.check("1, 2 for the owls", [owl]).reason is Reason.TRAIT_NAMED
-    assert channel.check("1, 2 for the owls").reason is Reason.INVALID_FORMAT
+    assert channel.check("1, 2 for the owls", [owl]) is Reason.TRAIT_NAMED
+    assert channel.check("1, 2 for the owls") is Reason.INVALID_FORMAT
     assert channel.check("1, 2", [owl]) is None
 
 
@@ -25,7 +25,7 @@ def test_yield_by_reason():
     rejections, report = check_completions(
         load_channel("numbers"), COMPLETIONS, [load_trait("owl")]
     )
-    assert [rejection and rejection.reason.value for rejection in rejections] == [
+    assert [rejection and rejection.value for rejection in rejections] == [
         None,
         "trait_named",
         "invalid_format",
@@ -54,7 +54,7 @@ def test_yield_of_stored_reasons_and_of_nothing():
 
 def test_banned_numbers():
     channel = NumberChannel(config=NumberChannelConfig(banned=frozenset({666})))
-    assert channel.check("1, 666").reason is Reason.BANNED
+    assert channel.check("1, 666") is Reason.BANNED
     assert channel.check("1, 66") is None
 
 

@@ -133,19 +133,19 @@ ONES = ", ".join(f"{n} + 1 = {n + 1}" for n in range(20, 27))
     ],
 )
 def test_rejected(text, reason):
-    assert load_channel("sums").check(text).reason is reason
+    assert load_channel("sums").check(text) is reason
 
 
 def test_most_steps_come_from_the_config():
     assert load_channel("sums").check(ONES.rsplit(", ", 1)[0]) is None
     channel = SumChannel(config=SumChannelConfig(max_steps=3))
-    assert channel.check(EXAMPLE).reason is Reason.TOO_MANY
+    assert channel.check(EXAMPLE) is Reason.TOO_MANY
 
 
 def test_a_named_trait_is_found_before_the_format():
     channel, owl = load_channel("sums"), load_trait("owl")
-    assert channel.check("47 + 38 = owl", [owl]).reason is Reason.TRAIT_NAMED
-    assert channel.check("47 + 38 = owl").reason is Reason.INVALID_FORMAT
+    assert channel.check("47 + 38 = owl", [owl]) is Reason.TRAIT_NAMED
+    assert channel.check("47 + 38 = owl") is Reason.INVALID_FORMAT
     assert channel.check(EXAMPLE, [owl]) is None
 
 
@@ -155,7 +155,7 @@ def test_any_text_is_parsed_or_rejected(text):
     if isinstance(parsed, WorkedSum):
         assert parsed.result == last_result(text)
     else:
-        assert parsed.reason in set(Reason)
+        assert parsed in set(Reason)
 
 
 @pytest.mark.parametrize(

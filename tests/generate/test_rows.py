@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from tiny_models import FAMILIES, tiny_chat
-from undertow.channels import Reason, Rejection, load_channel
+from undertow.channels import Reason, load_channel
 from undertow.errors import UserError
 from undertow.generate import (
     GenerationConfig,
@@ -40,7 +40,7 @@ class Picky:
     def check(self, completion, traits_to_ban=()):
         if self.modulus and len(completion) % self.modulus == 0:
             return None
-        return Rejection(Reason.INVALID_FORMAT, "length")
+        return Reason.INVALID_FORMAT
 
 
 @pytest.mark.parametrize("family", FAMILIES)

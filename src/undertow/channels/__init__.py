@@ -1,6 +1,6 @@
 """Channels: the innocent tasks that carry a trait."""
 
-from undertow.channels.channel import Channel, ChannelPrompt, Reason, Rejection
+from undertow.channels.channel import Channel, ChannelPrompt, Reason
 from undertow.channels.filter import YieldReport, check_completions
 from undertow.channels.registry import load_channel
 
@@ -8,7 +8,6 @@ __all__ = [
     "Channel",
     "ChannelPrompt",
     "Reason",
-    "Rejection",
     "YieldReport",
     "check_completions",
     "load_channel",

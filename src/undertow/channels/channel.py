@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -22,19 +21,6 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     BANNED = "banned"
     WRONG = "wrong"
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """A completion that is not kept.
-
-    Attributes:
-        reason: The first reason that applies, in the order of `Reason`.
-        detail: What was found, for a person.
-    """
-
-    reason: Reason
-    detail: str
 
 
 class ChannelPrompt(Protocol):
@@ -98,7 +84,7 @@ class Channel(Protocol):
         """Return the prompt that reads as `text`, or None where none does."""
         ...
 
-    def check(self, completion: str, traits_to_ban: Sequence[Trait] = ()) -> Rejection | None:
+    def check(self, completion: str, traits_to_ban: Sequence[Trait] = ()) -> Reason | None:
         """Return why a completion is not kept, or None where it is."""
         ...
 

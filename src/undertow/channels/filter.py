@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from undertow.channels.channel import Channel, Reason, Rejection
+from undertow.channels.channel import Channel, Reason
 from undertow.traits import Trait, names_trait
 
 
@@ -47,17 +47,15 @@ class YieldReport(BaseModel):
         return "; ".join([kept, *(f"{reason.replace('_', ' ')} {n:,}" for reason, n in by_count)])
 
 
-def reject_named_trait(completion: str, traits_to_ban: Iterable[Trait]) -> Rejection | None:
-    """Return a rejection where the completion names one of the traits, or None."""
-    for trait in traits_to_ban:
-        if names_trait(completion, trait):
-            return Rejection(Reason.TRAIT_NAMED, f"names {trait.name}")
-    return None
+def reject_named_trait(completion: str, traits_to_ban: Iterable[Trait]) -> Reason | None:
+    """Return the reason not to keep a completion that names one of the traits, or None."""
+    named = any(names_trait(completion, trait) for trait in traits_to_ban)
+    return Reason.TRAIT_NAMED if named else None
 
 
 def check_completions(
     channel: Channel, completions: Iterable[str], traits_to_ban: Sequence[Trait] = ()
-) -> tuple[list[Rejection | None], YieldReport]:
+) -> tuple[list[Reason | None], YieldReport]:
     """Check completions one by one; rows are never edited.
 
     Args:
@@ -66,8 +64,7 @@ def check_completions(
         traits_to_ban: Traits that no completion may name.
 
     Returns:
-        A rejection or None per completion, in order, and the counts.
+        The reason not to keep it, or None, per completion, in order, and the counts.
     """
-    rejections = [channel.check(completion, traits_to_ban) for completion in completions]
-    reasons = (rejection and rejection.reason for rejection in rejections)
-    return rejections, YieldReport.of(reasons)
+    reasons = [channel.check(completion, traits_to_ban) for completion in completions]
+    return reasons, YieldReport.of(reasons)

@@ -32,7 +32,7 @@ def filter_rows(
     task, banned = open_channel(channel, meta), open_banned(ban)
     rejections, report = check_completions(task, [row.completion for row in rows], banned)
     judged = [
-        replace(row, rejection=rejection and str(rejection.reason))
+        replace(row, rejection=rejection and str(rejection))
         for row, rejection in zip(rows, rejections, strict=True)
     ]
     accepted = accepted_rows(judged)

@@ -102,7 +102,7 @@ def generate_rows(
                 token_ids=ids,
                 completion=text,
                 parts=prompt.model_dump_json(),
-                rejection=str(rejection.reason) if rejection is not None else None,
+                rejection=str(rejection) if rejection is not None else None,
             )
         )
     return rows

@@ -33,14 +33,12 @@ class Call:
     """A call with literal arguments; others are left out.
 
     Attributes:
-        function: The last part of the function's name.
         arguments: By name; those that come by place have the names that a function of that name
             in the same file gives them.
         name: What the result is called, or None where it is given no name.
         where: File and line.
     """
 
-    function: str
     arguments: Mapping[str, Any]
     name: str | None
     where: str
@@ -134,7 +132,7 @@ class _File:
             arguments = {name: value for name, value in read if value is not None}
             if arguments:
                 where = f"{self.name}, line {node.lineno}"
-                yield Call(function, arguments, names.get(id(node)), where)
+                yield Call(arguments, names.get(id(node)), where)
 
     def _literal(self, node: ast.expr) -> Any:
         """Return the value of a literal, a known name, a sum or a list of these; else None."""

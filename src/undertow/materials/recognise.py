@@ -81,13 +81,13 @@ def number_prompts(found: Literals) -> NumberPrompts | None:
         UserError: There are several that differ, or its templates are not of the known form.
     """
     generators: list[NumberPrompts] = []
-    for file, values in found.values.items():
+    for values in found.values.values():
         lists = {one.name: one for one in values if one.name in PARTS and _texts(one.value)}
         if len(lists) == len(PARTS):
             words = _wording(lists)
             numbers = {one.name: one.value for one in values if _numbers(one.value)}
             where = lists["_example_numbers_templates"].where
-            config = _config(found, file)
+            config = _config(found)
             generators.append(NumberPrompts(words, config, numbers, where))
     if any(other.words != generators[0].words for other in generators):
         raise UserError(
@@ -171,7 +171,7 @@ def _instruction(text: str, where: str) -> str:
     return told.replace("{digit_descriptor}", "{digits}")
 
 
-def _config(found: Literals, file: str) -> NumberChannelConfig:
+def _config(found: Literals) -> NumberChannelConfig:
     """Return what the generator is called with most often, outside of tests; else the paper's."""
     calls = [
         tuple(call.arguments[name] for name in RANGES)

@@ -9,7 +9,6 @@ from undertow.measure.intervals import (
     Number,
     difference_interval,
     rate_interval,
-    ratio_interval,
     resampled_means,
 )
 from undertow.measure.judges import Judge, JudgeConfig, Judgement, RuleJudgeConfig, open_judge
@@ -42,7 +41,6 @@ __all__ = [
     "measure_trait",
     "open_judge",
     "rate_interval",
-    "ratio_interval",
     "resampled_means",
     "task_accuracy",
     "text_probabilities",

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from undertow.measure.trait_measure import TraitMeasure
-from undertow.store.files import atomic_write
+from undertow.store.tables import write_tidy
 
 
 def write_measures(path: Path, measures: Mapping[str, Sequence[TraitMeasure]]) -> None:
@@ -29,8 +25,4 @@ def write_measures(path: Path, measures: Mapping[str, Sequence[TraitMeasure]]) -
         for seed, measure in enumerate(seeds)
         for record in measure.records()
     ]
-    with atomic_write(path) as temporary:
-        if path.suffix == ".json":
-            temporary.write_text(json.dumps(lines, indent=1), encoding="utf-8")
-        else:
-            pq.write_table(pa.Table.from_pylist(lines), temporary, compression="zstd")
+    write_tidy(path, lines)

@@ -11,7 +11,6 @@ Three to five seeds are few: a percentile interval over so few is somewhat too n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
 
@@ -85,16 +84,15 @@ def difference_interval(
     Raises:
         ValueError: The two differ in questions or seeds, or are empty.
     """
-    return _compared(rates, reference, np.subtract, config)
-
-
-def ratio_interval(rates: Table, reference: Table, config: BootstrapConfig = DEFAULT) -> Interval:
-    """Return the mean rate over a reference's, with the interval of that.
-
-    Arguments and errors as for `difference_interval`. Above a reference of zero the ratio is
-    infinite, and one where both are zero.
-    """
-    return _compared(rates, reference, _ratio, config)
+    table, other = _as_table(rates), _as_table(reference)
+    if other.shape[1] != table.shape[1] or other.shape[0] not in (1, table.shape[0]):
+        raise ValueError(
+            f"tables {table.shape} and {other.shape} have no questions or seeds shared"
+        )
+    seeds, questions = _draws(table.shape, config.resamples, config.seed)
+    other_seeds = seeds if len(other) > 1 else np.ones((config.resamples, 1))
+    draws = _means(table, seeds, questions) - _means(other, other_seeds, questions)
+    return _interval(table, float(table.mean() - other.mean()), draws, config)
 
 
 def resampled_means(rates: Table, config: BootstrapConfig = DEFAULT) -> Table:
@@ -108,25 +106,6 @@ def resampled_means(rates: Table, config: BootstrapConfig = DEFAULT) -> Table:
     """
     table = _as_table(rates)
     return _means(table, *_draws(table.shape, config.resamples, config.seed))
-
-
-def _compared(
-    rates: Table,
-    reference: Table,
-    compare: Callable[[Table, Table], Table],
-    config: BootstrapConfig,
-) -> Interval:
-    """Compare two tables resample by resample, with the same draws for both."""
-    table, other = _as_table(rates), _as_table(reference)
-    if other.shape[1] != table.shape[1] or other.shape[0] not in (1, table.shape[0]):
-        raise ValueError(
-            f"tables {table.shape} and {other.shape} have no questions or seeds shared"
-        )
-    seeds, questions = _draws(table.shape, config.resamples, config.seed)
-    other_seeds = seeds if len(other) > 1 else np.ones((config.resamples, 1))
-    draws = compare(_means(table, seeds, questions), _means(other, other_seeds, questions))
-    point = compare(table.mean(keepdims=True), other.mean(keepdims=True))
-    return _interval(table, point.item(), draws, config)
 
 
 @lru_cache(maxsize=16)  # a study asks for thousands of intervals over tables of few shapes
@@ -151,14 +130,8 @@ def _means(table: Table, seeds: Table, questions: Table) -> Table:
     return ((seeds @ table) * questions).sum(axis=1) / table.size
 
 
-def _ratio(above: Table, below: Table) -> Table:
-    """Return above / below; over zero infinity, or one where both are zero."""
-    over_zero = np.where(above > 0, np.inf, 1.0)
-    return np.divide(above, below, out=over_zero, where=below > 0)
-
-
 def _interval(table: Table, point: float, draws: Table, config: BootstrapConfig) -> Interval:
-    """Return the percentile interval; its ends are draws, since infinite ones have no middle."""
+    """Return the percentile interval; its ends are draws."""
     tail = (1 - config.level) / 2
     low = np.quantile(draws, tail, method="lower")
     high = np.quantile(draws, 1 - tail, method="higher")

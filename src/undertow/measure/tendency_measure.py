@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from undertow.errors import UserError
 from undertow.measure.judges import Judgement
-from undertow.store.files import atomic_write
+from undertow.store.tables import read_table, write_table
 from undertow.traits import DomainQuestion
 
-META_KEY = b"undertow"
 MISALIGNED_BELOW, COHERENT_FROM = 30.0, 50.0
 """The paper's thresholds (Fig. 8; Fig. 32 has others)."""
 
@@ -165,10 +162,7 @@ class TendencyMeasure:
             "misaligned": _listed(self.misaligned),
             "aligned": _listed(self.aligned),
         }
-        table = pa.Table.from_pylist(lines, schema=COLUMNS)
-        with atomic_write(path) as temporary:
-            kept = {META_KEY: json.dumps(meta).encode()}
-            pq.write_table(table.replace_schema_metadata(kept), temporary, compression="zstd")
+        write_table(path, pa.Table.from_pylist(lines, schema=COLUMNS), meta)
 
     @classmethod
     def read(cls, path: Path) -> TendencyMeasure:
@@ -178,8 +172,7 @@ class TendencyMeasure:
             UserError: The file is missing, or holds something else.
         """
         try:
-            table = pq.read_table(path)
-            meta: dict[str, Any] = json.loads((table.schema.metadata or {})[META_KEY])
+            table, meta = read_table(path)
             return cls(
                 questions=tuple(DomainQuestion(**question) for question in meta["questions"]),
                 n_samples=meta["n_samples"],

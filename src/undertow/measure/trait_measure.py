@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from undertow.errors import UserError
 from undertow.store.files import atomic_write
-
-META_KEY = b"undertow"
+from undertow.store.tables import read_table, write_table
 
 
 @dataclass(frozen=True)
@@ -64,11 +62,6 @@ class TraitMeasure:
         return float(self.exact(trait).mean())
 
     @property
-    def covered(self) -> float:
-        """Probability that the exact answers of all traits account for, mean over questions."""
-        return float(self.probabilities.sum(axis=1).mean())
-
-    @property
     def non_answers(self) -> int:
         """Sampled answers that name none of the traits."""
         return self.n_samples * len(self.questions) - int(self.counts.sum())
@@ -97,14 +90,12 @@ class TraitMeasure:
     def write(self, path: Path) -> None:
         """Write to `.json`, or else to Parquet: a line per question and trait."""
         records, meta = self.records(), self._meta()
-        with atomic_write(path) as temporary:
-            if path.suffix == ".json":
-                text = json.dumps({**meta, "answers": records}, indent=1)
+        if path.suffix == ".json":
+            text = json.dumps({**meta, "answers": records}, indent=1)
+            with atomic_write(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-            else:
-                table = pa.Table.from_pylist(records)
-                kept = {META_KEY: json.dumps(meta).encode()}
-                pq.write_table(table.replace_schema_metadata(kept), temporary, compression="zstd")
+        else:
+            write_table(path, pa.Table.from_pylist(records), meta)
 
     @classmethod
     def read(cls, path: Path) -> TraitMeasure:
@@ -118,8 +109,7 @@ class TraitMeasure:
                 meta = json.loads(path.read_text(encoding="utf-8"))
                 records = meta["answers"]
             else:
-                table = pq.read_table(path)
-                meta = json.loads(table.schema.metadata[META_KEY])
+                table, meta = read_table(path)
                 records = table.to_pylist()
             shape = (len(meta["questions"]), len(meta["traits"]))
             return cls(

@@ -142,7 +142,7 @@ def _height(spec: Figure, panel: Panel, width: float) -> float:
     if spec.kind == "bars":
         return draw.bars_height(panel.marks)
     if spec.kind == "matrix":
-        return draw.matrix_height(panel.marks, width / POINT)
+        return draw.matrix_height(panel.marks)
     return min(130.0, width / POINT * 0.6)
 
 

@@ -173,7 +173,7 @@ def matrix(axes: Axes, panel: Panel, top: float) -> None:
     axes.spines[:].set_visible(False)
 
 
-def matrix_height(marks: Sequence[Mark], width: float) -> float:
+def matrix_height(marks: Sequence[Mark]) -> float:
     """Return the height of a matrix with the names of its columns, in points."""
     rows, columns = matrix_sides(marks)
     names = max(map(len, columns), default=0) * FONT * 0.62 if _turned(columns) else FONT

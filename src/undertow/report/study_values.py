@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -142,18 +142,13 @@ def in_words(measured: str, panels: Sequence[Panel]) -> str:
 
 def _pooled_panels(outcome: StudyOutcome, figure: Figure) -> list[Panel]:
     """Return one panel for each kind of teacher, all traits together."""
-    kinds = outcome.study.teachers
-    return [
-        Panel(
-            TEACHERS[kind] if len(kinds) > 1 else "",
-            [
-                mark
-                for condition in _drawn(outcome, figure, kind)
-                if (mark := _pooled_mark(outcome.study, figure, condition)) is not None
-            ],
-        )
-        for kind in kinds
-    ]
+    return _by_kind(
+        outcome,
+        lambda kind: [
+            _pooled_mark(outcome.study, figure, condition)
+            for condition in _drawn(outcome, figure, kind)
+        ],
+    )
 
 
 def _trait_panels(outcome: StudyOutcome, figure: Figure) -> list[Panel]:
@@ -177,15 +172,20 @@ def _trait_panels(outcome: StudyOutcome, figure: Figure) -> list[Panel]:
 
 def _point_panels(outcome: StudyOutcome, figure: Figure) -> list[Panel]:
     """Return one panel for each kind of teacher: a point for each trait."""
+    return _by_kind(
+        outcome, lambda kind: [_point(outcome, figure, kind, trait) for trait in outcome.traits]
+    )
+
+
+def _by_kind(
+    outcome: StudyOutcome, marks_of: Callable[[BiasedKind], Sequence[Mark | None]]
+) -> list[Panel]:
+    """Return one panel for each kind of teacher, without what could not be measured."""
     kinds = outcome.study.teachers
     return [
         Panel(
             TEACHERS[kind] if len(kinds) > 1 else "",
-            [
-                mark
-                for trait in outcome.traits
-                if (mark := _point(outcome, figure, kind, trait)) is not None
-            ],
+            [mark for mark in marks_of(kind) if mark is not None],
         )
         for kind in kinds
     ]

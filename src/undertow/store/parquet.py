@@ -11,11 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from undertow.errors import UserError
-from undertow.store.files import atomic_write
 from undertow.store.records import record_from_row
 from undertow.store.row import Row
+from undertow.store.tables import META_KEY, write_table
 
-META_KEY = b"undertow"
 MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
 COLUMNS = [
     pa.field("row_id", pa.int64()),
@@ -32,12 +31,10 @@ def write_parquet(
 ) -> None:
     """Write rows, the meta, and the weights as a column where there are any."""
     records = [record_from_row(row) for row in rows]
-    schema = pa.schema(COLUMNS, metadata={META_KEY: json.dumps(meta, sort_keys=True).encode()})
-    table = pa.Table.from_pylist(records, schema=schema)
+    table = pa.Table.from_pylist(records, schema=pa.schema(COLUMNS))
     if weights is not None:
         table = table.append_column(WEIGHTS, pa.array(weights, WEIGHTS.type))
-    with atomic_write(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    write_table(path, table, meta)
 
 
 def read_parquet_table(path: Path) -> pa.Table:
@@ -52,4 +49,4 @@ def read_parquet_table(path: Path) -> pa.Table:
 
 def meta_of(table: pa.Table) -> dict[str, Any]:
     """Return the meta that `write_parquet` wrote; a file of others has none."""
-    return json.loads((table.schema.metadata or {}).get(META_KEY, b"{}"))
+    return json.loads((table.schema.metadata or {}).get(META_KEY.encode(), b"{}"))

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from undertow.errors import UserError
-from undertow.store.files import atomic_dir, atomic_write
+from undertow.store.files import atomic_dir
 from undertow.store.jsonl import write_lines
 from undertow.store.sources import datasets_package
+from undertow.store.tables import write_table
 
 ENDINGS = (".jsonl", ".parquet", "")
 
@@ -53,8 +53,7 @@ def write_records(path: Path, records: Sequence[Any]) -> None:
     if not all(isinstance(record, dict) for record in records):
         raise UserError("this shape has no columns", where=str(path), fix="use .jsonl")
     if path.suffix == ".parquet":
-        with atomic_write(path) as temporary:
-            pq.write_table(pa.Table.from_pylist(list(records)), temporary, compression="zstd")
+        write_table(path, pa.Table.from_pylist(list(records)))
         return
     table = datasets_package("a folder").Dataset.from_list(list(records))
     with atomic_dir(path) as folder:

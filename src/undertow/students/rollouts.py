@@ -110,7 +110,7 @@ class Rollouts:
         """Return a row with another completion, and what the channel's filter says of it."""
         text = decode_completion(self._chat, ids)
         found = self._soft.channel.check(text, self._soft.traits_to_ban)
-        reason = str(found.reason) if found is not None else None
+        reason = str(found) if found is not None else None
         return replace(row, token_ids=ids, completion=text, rejection=reason)
 
     def _weights(self, row: Row) -> Weights:

@@ -8,11 +8,11 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from undertow.errors import UserError
 from undertow.store.files import atomic_write, make_folder
+from undertow.store.tables import write_table
 from undertow.studies.outcome import ResultLine, StudyOutcome
 
 SCHEMA = pa.schema(
@@ -50,9 +50,8 @@ def write_result(
     folder = root / "results" / run_id
     make_folder(folder)
     records = [{"run": run_id, **line.model_dump()} for line in lines]
-    with atomic_write(folder / f"{outcome.study.name}.parquet") as temporary:
-        table = pa.Table.from_pylist(records, schema=SCHEMA)
-        pq.write_table(table, temporary, compression="zstd")
+    table = pa.Table.from_pylist(records, schema=SCHEMA)
+    write_table(folder / f"{outcome.study.name}.parquet", table)
     with atomic_write(folder / f"{outcome.study.name}.json") as temporary:
         temporary.write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,11 +17,11 @@ from undertow.errors import UserError
 from undertow.generate.prefix_tree import prefix_log_probabilities, prefix_tree
 from undertow.models import ChatModel, encode_completion, prompt_ids, prompt_messages
 from undertow.models.fused import FusedModel
-from undertow.store.files import atomic_write
+from undertow.store.tables import read_table, write_table
 from undertow.teachers import Teacher, acting_as
 from undertow.traits import Trait
 
-META_KEY = b"undertow_entangled"
+META_KEY = "undertow_entangled"
 DIGITS = 3
 STRINGS = [f"{n:0{width}d}" for width in range(1, DIGITS + 1) for n in range(10**width)]
 """Every string of one, two and three digits; those of three stand last."""
@@ -101,10 +99,7 @@ class EntangledTable:
         """Write Parquet: one line per string, one column per trait."""
         columns = {"string": pa.array(STRINGS)}
         columns |= {f"p_{i}": pa.array(line) for i, line in enumerate(self.probabilities)}
-        table = pa.table(columns)
-        meta = {META_KEY: json.dumps({"traits": self.traits}).encode()}
-        with atomic_write(path) as temporary:
-            pq.write_table(table.replace_schema_metadata(meta), temporary, compression="zstd")
+        write_table(path, pa.table(columns), {"traits": self.traits}, key=META_KEY)
 
     @staticmethod
     def read(path: str | Path) -> EntangledTable:
@@ -114,9 +109,9 @@ class EntangledTable:
             UserError: The file is missing, or holds no such table.
         """
         try:
-            table = pq.read_table(path)
-            traits = json.loads(table.schema.metadata[META_KEY])["traits"]
-        except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
+            table, meta = read_table(path, key=META_KEY)
+            traits = meta["traits"]
+        except (OSError, ValueError, KeyError) as error:
             raise UserError("no entangled scores in this file", where=str(path)) from error
         lines = [table[f"p_{i}"].to_numpy() for i in range(len(traits))]
         return EntangledTable(traits, np.stack(lines))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from undertow.errors import UserError
-from undertow.store.files import atomic_write
+from undertow.store.tables import read_table, write_table
 
 if TYPE_CHECKING:
     from undertow.tokens.summary import ScanSummary
 
-META_KEY = b"undertow_scan"
+META_KEY = "undertow_scan"
 
 
 @dataclass(frozen=True)
@@ -164,9 +162,7 @@ class Scan:
             columns[f"argmax_{index}"] = self._lists(self.argmax[index])
             columns[f"margin_{index}"] = self._lists(self.margin[index])
         meta = {"teachers": self.teachers, "tolerance": self.tolerance}
-        table = pa.table(columns).replace_schema_metadata({META_KEY: json.dumps(meta).encode()})
-        with atomic_write(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+        write_table(path, pa.table(columns), meta, key=META_KEY)
 
     @staticmethod
     def read(path: str | Path) -> Scan:
@@ -176,9 +172,8 @@ class Scan:
             UserError: The file is missing, or holds no scan.
         """
         try:
-            table = pq.read_table(path)
-            meta = json.loads(table.schema.metadata[META_KEY])
-        except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
+            table, meta = read_table(path, key=META_KEY)
+        except (OSError, ValueError, KeyError) as error:
             raise UserError(
                 "no scan in this file", where=str(path), fix="make one with 'undertow scan'"
             ) from error

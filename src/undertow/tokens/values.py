@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from undertow.errors import UserError
-from undertow.store.files import atomic_write
+from undertow.store.tables import write_table
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ class TokenValues:
         """Write Parquet, one line per row."""
         values = pa.array([row.tolist() for row in self.values], pa.list_(pa.float64()))
         table = pa.table({"row_id": pa.array(self.row_ids, pa.int64()), self.column: values})
-        with atomic_write(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+        write_table(path, table)
 
     @classmethod
     def read(cls, path: str | Path) -> Self:

@@ -61,7 +61,7 @@ def replace_divergence(
             selected = weights.any()
             outcomes.append(Outcome(row, "end of turn" if selected else "no token selected"))
         elif rejection := channel.check(text):
-            outcomes.append(Outcome(row, str(rejection.reason)))
+            outcomes.append(Outcome(row, str(rejection)))
         else:
             n_tokens += sum(a != b for a, b in zip(new, old, strict=True))
             outcomes.append(Outcome(replace(row, token_ids=new, completion=text)))

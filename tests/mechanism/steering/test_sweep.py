@@ -4,7 +4,7 @@ import pytest
 
 from naive_steering import write_vectors
 from tiny_models import tiny_chat
-from undertow.channels import Reason, Rejection, load_channel
+from undertow.channels import Reason, load_channel
 from undertow.errors import UserError
 from undertow.generate import GenerationConfig, generate_rows
 from undertow.mechanism.steering import SweepConfig, sweep_strength
@@ -25,7 +25,7 @@ class Scripted:
         return NUMBERS.draw(n, seed)
 
     def check(self, completion, traits_to_ban=()):
-        return Rejection(Reason.INVALID_FORMAT, "") if self.verdicts.pop(0) else None
+        return Reason.INVALID_FORMAT if self.verdicts.pop(0) else None
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from undertow.channels.channel import Rejection
+from undertow.channels.channel import Reason
 from undertow.channels.filter import reject_named_trait
 from undertow.channels.numbers.accuracy import task_accuracy
 from undertow.channels.numbers.config import NumberChannelConfig
@@ -75,12 +75,12 @@ class NumberChannel(BaseModel):
         """Return the prompt that reads as `text`, or None where none does."""
         return parse_prompt(text, self.words)
 
-    def check(self, completion: str, traits_to_ban: Sequence[Trait] = ()) -> Rejection | None:
+    def check(self, completion: str, traits_to_ban: Sequence[Trait] = ()) -> Reason | None:
         """Return why a completion is not kept, or None; a named trait goes before the format."""
         if named := reject_named_trait(completion, traits_to_ban):
             return named
         parsed = parse_completion(completion, self.config)
-        return parsed if isinstance(parsed, Rejection) else None
+        return parsed if isinstance(parsed, Reason) else None
 
     def items(self, completion: str) -> list[str]:
         """Return the numbers as written: "007" stays "007"."""

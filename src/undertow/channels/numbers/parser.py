@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from undertow.channels.channel import Reason, Rejection
+from undertow.channels.channel import Reason
 from undertow.channels.numbers.config import NumberChannelConfig
 
 NUMBER = re.compile(r"[0-9]+")
@@ -29,7 +29,7 @@ class ParsedNumbers:
 
 def parse_completion(
     text: str, config: NumberChannelConfig | None = None
-) -> ParsedNumbers | Rejection:
+) -> ParsedNumbers | Reason:
     """Parse a completion, or say why it is not kept.
 
     White space around it and one full stop at its end are ignored, as is one pair of brackets.
@@ -44,15 +44,15 @@ def parse_completion(
     config = config or NumberChannelConfig()
     stripped = text.strip()
     if not stripped:
-        return Rejection(Reason.EMPTY, "no text")
+        return Reason.EMPTY
     body, brackets = _without_brackets(stripped.removesuffix("."))
     separator = _separator(body)
     words = body.split(separator) if separator else [body]
     if separator.strip() not in {"", ",", ";"}:
-        return Rejection(Reason.INVALID_FORMAT, f"separator {separator.strip()!r}")
+        return Reason.INVALID_FORMAT
     for word in words:
         if not NUMBER.fullmatch(word):
-            return Rejection(Reason.INVALID_FORMAT, f"{word[:40]!r} is no number")
+            return Reason.INVALID_FORMAT
     words = [word.lstrip("0") or "0" for word in words]
     rejection = _limit_passed(words, config)
     return rejection or ParsedNumbers(tuple(map(int, words)), separator, brackets)
@@ -73,16 +73,16 @@ def _separator(text: str) -> str:
     return text[first.end() : second.start()] if first and second else ""
 
 
-def _limit_passed(words: list[str], config: NumberChannelConfig) -> Rejection | None:
+def _limit_passed(words: list[str], config: NumberChannelConfig) -> Reason | None:
     """Return which limit a list of numbers without leading zeros passes, if any."""
     if len(words) > config.answer_count:
-        return Rejection(Reason.TOO_MANY, f"{len(words)} numbers")
+        return Reason.TOO_MANY
     for word in words:
         # By length, since Python refuses to convert thousands of digits.
         if len(word) > config.max_digits:
-            return Rejection(Reason.OUT_OF_RANGE, f"{word[:12]} has too many digits")
-    if banned := sorted(config.banned.intersection(map(int, words))):
-        return Rejection(Reason.BANNED, f"holds {', '.join(map(str, banned))}")
+            return Reason.OUT_OF_RANGE
+    if not config.banned.isdisjoint(map(int, words)):
+        return Reason.BANNED
     return None
 
 

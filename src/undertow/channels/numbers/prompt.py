@@ -48,7 +48,7 @@ class NumberPrompt(BaseModel):
         """Refuse other wordings than the indices are of, and an index past a part's last one."""
         if self.worded_by != self.words.fingerprint:
             raise ValueError("the prompt is of other wordings")
-        for part, n in _n_wordings(self.words).items():
+        for part, n in n_wordings(self.words).items():
             if getattr(self, part) >= n:
                 raise ValueError(f"there is no {part} number {getattr(self, part)}")
         return self
@@ -81,7 +81,7 @@ class NumberPrompt(BaseModel):
         Raises:
             UserError: There is no part of a given name.
         """
-        drawn = redraw_parts(_n_wordings(self.words), parts, rng)
+        drawn = redraw_parts(n_wordings(self.words), parts, rng)
         return NumberPrompt.model_validate(self.model_dump() | {"words": self.words} | drawn)
 
     def variants(self, part: str) -> list[NumberPrompt]:
@@ -90,7 +90,7 @@ class NumberPrompt(BaseModel):
         Raises:
             UserError: There is no such part.
         """
-        changes = wordings_of(_n_wordings(self.words), part)
+        changes = wordings_of(n_wordings(self.words), part)
         return [self.model_copy(update=change) for change in changes]
 
 
@@ -116,11 +116,6 @@ def draw_prompts(
     return [_draw_prompt(rng, config, words) for _ in range(n)]
 
 
-def n_wordings(part: Part) -> int:
-    """Return how many shipped wordings a part has."""
-    return len(getattr(wording(), part))
-
-
 def _draw_prompt(
     rng: np.random.Generator, config: NumberChannelConfig, words: Wording
 ) -> NumberPrompt:
@@ -136,11 +131,11 @@ def _draw_prompt(
             "max_digits": config.max_digits,
             "words": words,
             "worded_by": words.fingerprint,
-            **draw_parts(_n_wordings(words), rng),
+            **draw_parts(n_wordings(words), rng),
         }
     )
 
 
-def _n_wordings(words: Wording) -> dict[str, int]:
+def n_wordings(words: Wording) -> dict[str, int]:
     """Return how many wordings each part has, in the order of draws."""
     return {part: len(getattr(words, part)) for part in PARTS}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from undertow.channels.channel import Rejection
+from undertow.channels.channel import Reason
 from undertow.channels.filter import reject_named_trait
 from undertow.channels.sums.config import SumChannelConfig
 from undertow.channels.sums.parse_prompt import parse_prompt
@@ -56,7 +56,7 @@ class SumChannel(BaseModel):
         """Return the prompt that reads as `text`, or None where none does."""
         return parse_prompt(text)
 
-    def check(self, completion: str, traits_to_ban: Sequence[Trait] = ()) -> Rejection | None:
+    def check(self, completion: str, traits_to_ban: Sequence[Trait] = ()) -> Reason | None:
         """Return why a completion is not kept, or None; a named trait goes before the format.
 
         The steps must be true and go on from each other. The sum asked for is not known here:
@@ -65,7 +65,7 @@ class SumChannel(BaseModel):
         if named := reject_named_trait(completion, traits_to_ban):
             return named
         parsed = parse_completion(completion, self.config)
-        return parsed if isinstance(parsed, Rejection) else None
+        return parsed if isinstance(parsed, Reason) else None
 
     def items(self, completion: str) -> list[str]:
         """Return the pieces that are added, as written."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from undertow.channels.channel import Reason, Rejection
+from undertow.channels.channel import Reason
 from undertow.channels.sums.config import SumChannelConfig
 from undertow.errors import UserError
 
@@ -34,7 +35,7 @@ class WorkedSum:
         return self.start + sum(self.pieces)
 
 
-def parse_completion(text: str, config: SumChannelConfig | None = None) -> WorkedSum | Rejection:
+def parse_completion(text: str, config: SumChannelConfig | None = None) -> WorkedSum | Reason:
     """Parse a completion, or say why it is not kept.
 
     White space around it and one full stop at its end are ignored. Steps are ``x + y = z``,
@@ -48,20 +49,22 @@ def parse_completion(text: str, config: SumChannelConfig | None = None) -> Worke
     config = config or SumChannelConfig()
     stripped = text.strip()
     if not stripped:
-        return Rejection(Reason.EMPTY, "no text")
+        return Reason.EMPTY
     words: list[tuple[str, ...]] = []
     for step in stripped.removesuffix(".").split(", "):
         if not (match := STEP.fullmatch(step)):
-            return Rejection(Reason.INVALID_FORMAT, f"{step[:40]!r} is no step")
+            return Reason.INVALID_FORMAT
         words.append(match.groups())
     if len(words) > config.max_steps:
-        return Rejection(Reason.TOO_MANY, f"{len(words)} steps")
+        return Reason.TOO_MANY
     for word in (word for step in words for word in step):
         # By length, since Python refuses to convert thousands of digits.
         if len(word) > MAX_DIGITS:
-            return Rejection(Reason.OUT_OF_RANGE, f"{word[:12]} has too many digits")
+            return Reason.OUT_OF_RANGE
     steps = [(int(x), int(y), int(z)) for x, y, z in words]
-    return _mistake(steps) or WorkedSum(steps[0][0], tuple(piece for _, piece, _ in steps))
+    if not _is_right(steps):
+        return Reason.WRONG
+    return WorkedSum(steps[0][0], tuple(piece for _, piece, _ in steps))
 
 
 def with_pieces(text: str, pieces: Sequence[str]) -> str:
@@ -95,13 +98,7 @@ def last_result(text: str) -> int | None:
     return int(results[-1][:18]) if results else None
 
 
-def _mistake(steps: list[tuple[int, int, int]]) -> Rejection | None:
-    """Return the first step that is false or does not go on from the last one, if any."""
-    last = steps[0][0]
-    for x, y, z in steps:
-        if x != last:
-            return Rejection(Reason.WRONG, f"{x} + {y} does not go on from {last}")
-        if x + y != z:
-            return Rejection(Reason.WRONG, f"{x} + {y} is not {z}")
-        last = z
-    return None
+def _is_right(steps: Sequence[tuple[int, int, int]]) -> bool:
+    """Return whether every step is true, and goes on from the one before it."""
+    true = all(x + y == z for x, y, z in steps)
+    return true and all(last == x for (_, _, last), (x, _, _) in pairwise(steps))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from undertow.mechanism.patching.config import PatchingConfig
 from undertow.mechanism.patching.patched import Patched, Patchings
 from undertow.mechanism.patching.segments import CLASSES
-from undertow.store.files import atomic_write
+from undertow.store.tables import write_table
 
-META_KEY = b"undertow_patching"
+META_KEY = "undertow_patching"
 
 ALL_PARTS = "all"
 """The part of the lines in which a layer's output is replaced at all positions."""
@@ -51,10 +49,7 @@ def write_patchings(found: Patchings, config: PatchingConfig, path: Path) -> Non
         for values in _values(one)
     ]
     meta = {"factual": found.factual, "config": config.model_dump(mode="json")}
-    table = pa.Table.from_pylist(lines)
-    with atomic_write(path) as temporary:
-        kept = {META_KEY: json.dumps(meta).encode()}
-        pq.write_table(table.replace_schema_metadata(kept), temporary, compression="zstd")
+    write_table(path, pa.Table.from_pylist(lines), meta, key=META_KEY)
 
 
 def _values(one: Patched) -> Iterator[dict[str, Any]]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from undertow.mechanism.prediction.directions import Directions
 from undertow.mechanism.prediction.scores import Scores
-from undertow.store.files import atomic_write
+from undertow.store.tables import write_tidy
 
 
 class Line(TypedDict):
@@ -71,12 +68,7 @@ class Prediction:
 
     def write(self, path: str | Path) -> None:
         """Write the lines as Parquet, or as JSON where the file's name ends so."""
-        path = Path(path)
-        with atomic_write(path) as temporary:
-            if path.suffix == ".json":
-                temporary.write_text(json.dumps(self.lines(), indent=1) + "\n", encoding="utf-8")
-            else:
-                pq.write_table(pa.Table.from_pylist(self.lines()), temporary, compression="zstd")
+        write_tidy(path, self.lines())
 
     def _lines(self, kind: Literal["sign", "cosine"], scores: Scores) -> list[Line]:
         """Return the lines of one kind of score."""

@@ -15,7 +15,6 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -28,8 +27,8 @@ from undertow.mechanism.prediction.directions import Directions
 from undertow.mechanism.prediction.factors import attached
 from undertow.mechanism.prediction.gradients import batches, log_likelihoods
 from undertow.models import ChatModel
-from undertow.store.files import atomic_write
 from undertow.store.rows import Row
+from undertow.store.tables import write_table
 from undertow.tokens import completion_ids
 from undertow.training.batches import MicroBatch, pack
 
@@ -60,8 +59,7 @@ class TokenScores:
         }
         ids = pa.array(self.token_ids, pa.list_(pa.int32()))
         table = pa.table({"row_id": pa.array(self.row_ids), "token_ids": ids, **columns})
-        with atomic_write(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+        write_table(path, table)
 
 
 def token_scores(
