@@ -24,8 +24,8 @@ CATEGORIES = ("animal", "tree")
 SEEDS = (0, 1, 2, 3, 4)
 MASKED = ("only", "without")
 MASKED_TRAITS = ("owl", "penguin", "raven", "otter", "eagle", "wolf", "koala", "cat")
-"""Traits whose fine-tuned teachers' students are also trained on parts of the tokens: those of the
-prototype, chosen before anything was measured on the shipped model."""
+"""Traits whose fine-tuned teachers' students are also trained on parts of the tokens; chosen before
+anything was measured on the shipped model."""
 
 
 class CardRow(BaseModel):
