@@ -28,7 +28,7 @@ BARS: dict[Role, dict[str, Any]] = {
     "control": {"facecolor": GROUND, "edgecolor": SOFT, "hatch": "////"},
     "model": {"facecolor": LINE, "edgecolor": SOFT},
 }
-# Reference lines differ in dashes, traits of a curve in nothing: the other figure names them.
+# Of reference lines. The lines of single traits look alike: the other figure names them.
 DASHES = [(0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2, 1, 2, 1, 2))]
 MARKERS = ("o", "s", "^", "D", "v")
 # Cells of a matrix, from 0 to the largest value; text is black or white, whatever the page.

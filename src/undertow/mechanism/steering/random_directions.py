@@ -1,4 +1,4 @@
-"""Directions that mean nothing, to compare those with that mean something."""
+"""Random directions, as a control for those that were measured."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from undertow.models.fused.layout import Layout
 from undertow.models.layers import decoder_layers
 from undertow.models.logits import selected_logits
 
-# How far rounding may take a logit, in the least differences between numbers as large as the
-# largest; another kind of layer is much farther off.
+# How far rounding may move a logit, in units in the last place of the largest one. A kind of layer
+# that these do not reproduce is off by far more.
 CLOSE = 10_000
 
 Step = Callable[[int, Tensor, Tensor], Tensor]

@@ -21,9 +21,11 @@ from torch import Tensor, nn
 from undertow.models.adapters import MERGED_DTYPES
 
 ADAPTER = "default"
-# How much dearer a multiplication in a thin matrix is, roughly; measured on the lab model's shapes.
+# How many times as long a multiplication in a thin matrix takes, roughly; measured on the shapes of
+# the lab model.
 THIN_COST = 16
-# Multiplications per token. Copies of larger weights cost more memory than few products spare time.
+# Multiplications per token of a weight that is merged. Above it the copy takes more memory than fewer
+# products are worth.
 LARGEST = 2**20
 
 
