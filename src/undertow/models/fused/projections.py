@@ -24,8 +24,8 @@ ADAPTER = "default"
 # How many times as long a multiplication in a thin matrix takes, roughly; measured on the shapes of
 # the lab model.
 THIN_COST = 16
-# Multiplications per token of a weight that is merged. Above it the copy takes more memory than fewer
-# products are worth.
+# Multiplications per token of a weight that is merged. Above it the copy takes more memory than
+# fewer products are worth.
 LARGEST = 2**20
 
 
