@@ -7,7 +7,7 @@ import pytest
 
 from undertow.errors import UserError
 from undertow.store import files
-from undertow.store.files import atomic_dir, atomic_write, disk_errors, make_folder
+from undertow.store.files import atomic_dir, atomic_write, disk_errors, make_folder, write_text
 
 
 def names(folder):
@@ -66,6 +66,11 @@ def test_a_folder_with_content_is_not_replaced(tmp_path):
     with pytest.raises(UserError, match="name is taken"), atomic_dir(tmp_path / "out"):
         pass
     assert (tmp_path / "out" / "x").read_text() == "1"
+
+
+def test_text_is_utf8_whatever_the_locale(tmp_path):
+    write_text(tmp_path / "a", "eule \u00b7 \u4e2d")
+    assert (tmp_path / "a").read_bytes() == "eule \u00b7 \u4e2d".encode()
 
 
 @pytest.mark.parametrize("atomic", [atomic_write, atomic_dir])

@@ -53,7 +53,7 @@ def floor(
     model: ModelOption = None,
 ) -> None:
     """Score the same rows in other batches, kernels and number formats; propose a tolerance."""
-    from undertow.store.files import atomic_write
+    from undertow.store.files import write_text
     from undertow.teachers import resolve_teacher
     from undertow.tokens import check_token_ids, measure_floor
 
@@ -77,8 +77,7 @@ def floor(
         )
     _print(report, chat)
     if out is not None:
-        with atomic_write(out) as path:
-            path.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
+        write_text(out, json.dumps(report.as_json(), indent=1))
 
 
 def _written(chat: ChatModel, teacher: Teacher, settings: Recipe, n_rows: int) -> list[Row]:

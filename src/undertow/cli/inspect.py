@@ -50,7 +50,7 @@ def inspect(
 ) -> None:
     """Print what a model sees as teacher, control and student, token by token, and what to mind."""
     from undertow.models import ModelFacts
-    from undertow.store.files import atomic_write
+    from undertow.store.files import write_text
     from undertow.students import context_warnings, roles_of
     from undertow.teachers import resolve_teacher
     from undertow.tokens import check_token_ids
@@ -75,8 +75,7 @@ def inspect(
             "roles": [_role_json(chat, role) for role in roles],
             "warnings": warnings,
         }
-        with atomic_write(out) as path:
-            path.write_text(json.dumps(shown, indent=1, ensure_ascii=False), encoding="utf-8")
+        write_text(out, json.dumps(shown, indent=1, ensure_ascii=False))
     _print_facts(facts)
     _print_roles(chat, roles)
     for warning in warnings:

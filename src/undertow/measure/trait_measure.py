@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from undertow.errors import UserError
-from undertow.store.files import atomic_write
+from undertow.store.files import write_text
 from undertow.store.tables import read_table, write_table
 
 
@@ -92,8 +92,7 @@ class TraitMeasure:
         records, meta = self.records(), self._meta()
         if path.suffix == ".json":
             text = json.dumps({**meta, "answers": records}, indent=1)
-            with atomic_write(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            write_text(path, text)
         else:
             write_table(path, pa.Table.from_pylist(records), meta)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from undertow.report.figures import bars_svg
 from undertow.report.model import Bar, Reference, Report, ReportTable
 from undertow.report.rendering import rate, render
-from undertow.store.files import atomic_write
+from undertow.store.files import write_text
 
 # Text in a figure does not reflow, so that phones get one of their own. Pixels: the text column
 # of the page (60rem) or of a phone (390), and the figure's own margin at both sides.
@@ -20,9 +20,7 @@ def write_report(report: Report, path: str | Path) -> None:
     Raises:
         UserError: The folder is missing, or the disk refuses.
     """
-    page = render_report(report)
-    with atomic_write(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(path, render_report(report))
 
 
 def render_report(report: Report) -> str:

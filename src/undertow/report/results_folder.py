@@ -9,7 +9,7 @@ from pathlib import Path
 
 from undertow.measure import Interval
 from undertow.report.study_figures import figure_name, write_figures
-from undertow.store.files import atomic_write, make_folder
+from undertow.store.files import make_folder, write_text
 from undertow.studies.metrics import METRICS
 from undertow.studies.outcome import ClaimResult, StudyOutcome
 
@@ -27,11 +27,9 @@ def write_results(outcomes: Sequence[StudyOutcome], folder: Path) -> None:
     make_folder(folder)
     for outcome in outcomes:
         write_figures(outcome, folder)
-    with atomic_write(folder / "verdicts.json") as temporary:
-        text = json.dumps(verdict_lines(outcomes), indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-    with atomic_write(folder / "README.md") as temporary:
-        temporary.write_text("\n".join(_page(outcomes)), encoding="utf-8")
+    verdicts = json.dumps(verdict_lines(outcomes), indent=1, ensure_ascii=False)
+    write_text(folder / "verdicts.json", verdicts + "\n")
+    write_text(folder / "README.md", "\n".join(_page(outcomes)))
 
 
 def verdict_lines(outcomes: Sequence[StudyOutcome]) -> list[dict[str, object]]:

@@ -25,7 +25,7 @@ from undertow.report.study_tables import (
 from undertow.report.study_values import TEACHERS
 from undertow.report.token_pages import packed_head, packed_pages
 from undertow.report.token_view import TokenView
-from undertow.store.files import atomic_write
+from undertow.store.files import write_text
 from undertow.studies.outcome import StudyOutcome
 from undertow.studies.study import Figure
 
@@ -88,9 +88,7 @@ def write_studies_report(
     Raises:
         UserError: The folder is missing, or the disk refuses.
     """
-    page = render_studies(outcomes, token_views)
-    with atomic_write(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(path, render_studies(outcomes, token_views))
 
 
 def render_studies(outcomes: Sequence[StudyOutcome], token_views: Sequence[TokenView] = ()) -> str:

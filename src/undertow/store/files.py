@@ -37,6 +37,16 @@ def atomic_write(path: str | Path) -> Generator[Path]:
         sync(path.parent)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write text in UTF-8, as `atomic_write` writes a file.
+
+    Raises:
+        UserError: The folder is missing, the name belongs to a folder, or the disk refuses.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def atomic_dir(path: str | Path) -> Generator[Path]:
     """Yield a temporary folder beside `path`; it gets the name at the end of the block.

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from undertow.errors import UserError
-from undertow.store.files import atomic_write, disk_errors, make_folder
+from undertow.store.files import disk_errors, make_folder, write_text
 from undertow.store.keys import canonical_json
 from undertow.store.locks import locked_if_free
 from undertow.store.provenance import git_commit, versions
@@ -172,8 +172,7 @@ class RunBook:
 
     def _write(self, run: Run) -> None:
         """Write a record, whole or not at all."""
-        with atomic_write(self._path(run.id, "json")) as temporary:
-            temporary.write_text(run.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_text(self._path(run.id, "json"), run.model_dump_json(indent=2) + "\n")
 
     def _notes(self, run_id: str) -> list[Path]:
         """Return the files that tell a run's steps."""

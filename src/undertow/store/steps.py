@@ -29,13 +29,13 @@ from pydantic import BaseModel
 from undertow.errors import UserError
 from undertow.store.artifact import RECORD, Artifact, StepInput, StepRecord
 from undertow.store.files import (
-    atomic_write,
     disk_errors,
     make_folder,
     remove,
     remove_leftovers,
     sync,
     sync_tree,
+    write_text,
 )
 from undertow.store.garbage import Garbage, collect
 from undertow.store.keys import canonical_json, step_key
@@ -217,8 +217,7 @@ class Store:
             seconds=round(time.monotonic() - began, 3),
             finished=datetime.now(UTC),
         )
-        with atomic_write(partial / RECORD) as temporary:
-            temporary.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_text(partial / RECORD, record.model_dump_json(indent=2) + "\n")
         if claim.compromise is not None:
             raise _superseded(artifact)
         with disk_errors(artifact.path):

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from undertow.store.files import atomic_write
+from undertow.store.files import atomic_write, write_text
 
 META_KEY = "undertow"
 """Under which the meta of data sets and measurements stands; other tables have keys of their own,
@@ -61,7 +61,6 @@ def write_tidy(path: str | Path, lines: Sequence[Mapping[str, Any]]) -> None:
         UserError: The disk is full or refuses.
     """
     if Path(path).suffix == ".json":
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(list(lines), indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(list(lines), indent=1) + "\n")
     else:
         write_table(path, pa.Table.from_pylist(list(lines)))

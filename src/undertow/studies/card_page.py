@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from undertow.measure import Interval
-from undertow.store.files import atomic_write
+from undertow.store.files import write_text
 from undertow.studies.card import MASKED, RECIPES, SEEDS, CardEntry
 
 INTRO = """\
@@ -28,10 +28,8 @@ def write_card(entries: Sequence[CardEntry], folder: Path) -> None:
     rounded = [
         {key: round(v, 5) if isinstance(v, float) else v for key, v in row.items()} for row in rows
     ]
-    with atomic_write(folder / "lab-model.json") as path:
-        path.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
-    with atomic_write(folder / "lab-model.md") as path:
-        path.write_text(card_page(entries), encoding="utf-8")
+    write_text(folder / "lab-model.json", json.dumps(rounded, indent=1) + "\n")
+    write_text(folder / "lab-model.md", card_page(entries))
 
 
 def card_page(entries: Sequence[CardEntry]) -> str:

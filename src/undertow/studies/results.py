@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from undertow.errors import UserError
-from undertow.store.files import atomic_write, make_folder
+from undertow.store.files import make_folder, write_text
 from undertow.store.tables import write_table
 from undertow.studies.outcome import ResultLine, StudyOutcome
 
@@ -52,8 +52,7 @@ def write_result(
     records = [{"run": run_id, **line.model_dump()} for line in lines]
     table = pa.Table.from_pylist(records, schema=SCHEMA)
     write_table(folder / f"{outcome.study.name}.parquet", table)
-    with atomic_write(folder / f"{outcome.study.name}.json") as temporary:
-        temporary.write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
+    write_text(folder / f"{outcome.study.name}.json", outcome.model_dump_json(indent=1))
 
 
 def latest_outcomes(root: Path) -> list[StudyOutcome]:

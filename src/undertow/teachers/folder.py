@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from undertow.errors import UserError
 from undertow.models.steering import SteeringVectors
-from undertow.store.files import atomic_dir, atomic_write, make_folder
+from undertow.store.files import atomic_dir, make_folder, write_text
 from undertow.teachers.spec import FinetunedTeacher, SteeredTeacher, Teacher
 from undertow.training.record import ADAPTER
 
@@ -61,9 +61,8 @@ def _write(folder: Path, teacher: Teacher) -> None:
     """Write the file, with paths that start at the folder."""
     inside = _with_paths(teacher, lambda path: path.relative_to(folder))
     fields = _ANY_TEACHER.dump_python(inside, mode="json")
-    with atomic_write(folder / TEACHER_FILE) as path:
-        text = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100)
-        path.write_text(text, encoding="utf-8")
+    text = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100)
+    write_text(folder / TEACHER_FILE, text)
 
 
 def read_teacher(folder: Path) -> Teacher:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,3 +62,11 @@ def top_two(logits: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     logits.scatter_(-1, argmax[:, None], -torch.inf)
     margin = best.double() - logits.amax(dim=-1).double()
     return argmax.cpu().numpy(), margin.cpu().numpy()
+
+
+def joined(scores: Sequence[Score]) -> Score:
+    """Put the rows' scores into one line."""
+    return Score(
+        np.concatenate([one.argmax for one in scores]),
+        np.concatenate([one.margin for one in scores]),
+    )

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from undertow.models import ChatModel, selected_logits
 from undertow.models.fused import FusedModel
 from undertow.tokens.rendered import Rendered
-from undertow.tokens.score import Score, score, top_two
+from undertow.tokens.score import Score, joined, score, top_two
 
 PADDING = 64
 """Tokens of padding in front of or behind every row, beyond what the longest needs."""
@@ -25,7 +25,7 @@ def as_scanned(
     model: PreTrainedModel, fused: FusedModel | None, rows: Rendered, batch_tokens: int
 ) -> Score:
     """Score rows as the scan does; their tokens in one line, in the order of the rows."""
-    return _joined(score(model, fused, rows, batch_tokens, done=lambda _: None))
+    return joined(score(model, fused, rows, batch_tokens, done=lambda _: None))
 
 
 def other_ways(
@@ -100,7 +100,7 @@ def _padded(
         chosen = order[start : start + ROWS]
         found = _padded_batch(model, rows, chosen, ahead, behind)
         scores.update(zip(chosen, found, strict=True))
-    return _joined([scores[row] for row in range(len(order))])
+    return joined([scores[row] for row in range(len(order))])
 
 
 @torch.no_grad()
@@ -128,11 +128,3 @@ def _padded_batch(
     ends = np.cumsum([len(completion) for completion in completions])[:-1]
     parts = (np.split(values, ends) for values in top_two(logits))
     return [Score(*pair) for pair in zip(*parts, strict=True)]
-
-
-def _joined(scores: Sequence[Score]) -> Score:
-    """Put the rows' scores into one line."""
-    return Score(
-        np.concatenate([one.argmax for one in scores]),
-        np.concatenate([one.margin for one in scores]),
-    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from undertow.store.files import atomic_write
+from undertow.store.files import write_text
 from undertow.training.config import TrainConfig
 
 RECORD = "train.json"
@@ -46,5 +46,4 @@ def read_record(out: Path) -> TrainRecord | None:
 
 def write_record(record: TrainRecord, out: Path) -> None:
     """Write the record; it comes last, so that where it is the run is complete."""
-    with atomic_write(out / RECORD) as path:
-        path.write_text(record.model_dump_json(indent=1))
+    write_text(out / RECORD, record.model_dump_json(indent=1))
