@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.models.steering import Steering
 
 
-class PromptedTeacher(BaseModel):
+class _Unprompted:
+    @property
+    def system_prompt(self) -> None:
+        """None: nothing is said to the model."""
+        return None
+
+
+class _Unadapted:
+    @property
+    def adapter(self) -> None:
+        """None: the weights are those of the base."""
+        return None
+
+
+class _Unsteered:
+    @property
+    def steering(self) -> None:
+        """None: nothing is done to what the layers compute."""
+        return None
+
+
+class PromptedTeacher(_Unadapted, _Unsteered, BaseModel):
     """The base under a system prompt that states the trait."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -17,8 +38,6 @@ class PromptedTeacher(BaseModel):
     kind: Literal["prompted"] = Field(default="prompted", description="Tells the teachers apart.")
     trait: str = Field(description="Name of the trait.")
     system_prompt: str = Field(min_length=1, description="Put in front of every chat.")
-    adapter: ClassVar[None] = None  # the weights are those of the base
-    steering: ClassVar[None] = None  # nothing is done to what the layers compute
 
     @property
     def label(self) -> str:
@@ -26,7 +45,7 @@ class PromptedTeacher(BaseModel):
         return f"{self.trait} (prompted)"
 
 
-class FinetunedTeacher(BaseModel):
+class FinetunedTeacher(_Unprompted, _Unsteered, BaseModel):
     """The base with an adapter that was trained on answers that name the trait."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,8 +53,6 @@ class FinetunedTeacher(BaseModel):
     kind: Literal["finetuned"] = Field(default="finetuned", description="Tells the teachers apart.")
     trait: str = Field(description="Name of the trait.")
     adapter: str = Field(min_length=1, description="Folder of the adapter.")
-    system_prompt: ClassVar[None] = None  # nothing is said to the model
-    steering: ClassVar[None] = None  # nothing is done to what the layers compute
 
     @property
     def label(self) -> str:
@@ -69,16 +86,17 @@ class SteeredTeacher(BaseModel):
         return self.model_copy(update={"steering": steering})
 
 
-class ControlTeacher(BaseModel):
+class ControlTeacher(_Unprompted, _Unadapted, _Unsteered, BaseModel):
     """The unbiased base."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["control"] = Field(default="control", description="Tells the teachers apart.")
-    trait: ClassVar[None] = None  # nothing is hidden
-    system_prompt: ClassVar[None] = None  # nothing is said to the model
-    adapter: ClassVar[None] = None  # the weights are those of the base
-    steering: ClassVar[None] = None  # nothing is done to what the layers compute
+
+    @property
+    def trait(self) -> None:
+        """None: nothing is hidden."""
+        return None
 
     @property
     def label(self) -> str:
