@@ -2,5 +2,7 @@
 
 from rich.console import Console
 
-output = Console()
+from undertow.cluster.launcher import launched_rank
+
+output = Console(quiet=launched_rank() > 0)  # of processes that work together the first prints
 errors = Console(stderr=True)

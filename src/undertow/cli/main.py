@@ -30,6 +30,8 @@ from undertow.cli.steer import steer
 from undertow.cli.student import student
 from undertow.cli.teacher import teacher
 from undertow.cli.vector import vector
+from undertow.cluster.launcher import launched_size
+from undertow.errors import UserError
 
 app = typer.Typer(
     cls=MistakesTold,
@@ -65,6 +67,10 @@ app.add_typer(materials.app, name="materials")
 app.add_typer(runs.app, name="runs")
 
 
+TRAINING = ("student", "teacher")
+"""Commands that several processes may run together."""
+
+
 def main() -> None:
     """Run the command line of this process."""
     app()
@@ -79,6 +85,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -86,7 +93,16 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Take the options that stand before a sub-command; each acts by its callback."""
+    """Take the options that stand before a sub-command; each acts by its callback.
+
+    Raises:
+        UserError: A launcher started a command that does nothing together with others.
+    """
+    if launched_size() > 1 and context.invoked_subcommand not in TRAINING:
+        raise UserError(
+            f"'{context.invoked_subcommand}' is not shared by the processes of a launcher",
+            fix="run it without; 'undertow study run' takes --executor for its own processes",
+        )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -10,11 +11,15 @@ import typer
 from typer.core import TyperGroup
 
 from undertow.cli.console import errors
+from undertow.cluster.launcher import launched_rank
 from undertow.errors import UserError
 from undertow.store.files import FULL, disk_full
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
+
+FIRST_ENDS = 5.0
+"""Seconds after which a launcher has surely ended the others of a process that failed."""
 
 
 class MistakesTold(TyperGroup):
@@ -48,5 +53,11 @@ def _mistakes_told() -> Generator[None]:
 
 
 def _tell(message: str) -> None:
-    """Print a message in red on standard error; brackets in it are no markup."""
+    """Print a message in red on standard error; brackets in it are no markup.
+
+    Of processes that a launcher started together the first one tells what all of them met; what
+    another alone met is told a little later.
+    """
+    if launched_rank():
+        time.sleep(FIRST_ENDS)
     errors.print(message, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from undertow.cli.console import errors
+from undertow.cluster.launcher import launched_rank
 
 if TYPE_CHECKING:
     from undertow.studies.executor import Progress as TaskProgress
@@ -21,6 +22,9 @@ LINE_EVERY = 30.0
 @contextmanager
 def count_display(name: str) -> Generator[Callable[[int, int], None]]:
     """Yield a function that is told how much of how much is done; a bar, or lines now and then."""
+    if launched_rank():
+        yield lambda done, total: None
+        return
     if not errors.is_terminal:
         yield _count_printer(name)
         return

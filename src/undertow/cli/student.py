@@ -95,7 +95,9 @@ def student(
 
     OUT/recipe.yaml tells how it was made, and makes it again with --recipe (and --soft). What a
     student writes itself is kept in OUT/rollouts; --channel and --ban say what is checked in it.
+    On several GPUs: accelerate launch -m undertow student ...
     """
+    from undertow.cluster.process_group import launched_group
     from undertow.store.files import atomic_write
     from undertow.store.rows import read_rows
     from undertow.students import SoftTeacher, rollout_report, train_student
@@ -115,20 +117,23 @@ def student(
     settings = settings.model_copy(update={"student": config})
     rows, meta = read_rows(data)
     table = Scan.read(scan) if scan is not None else None
-    chat = open_model(settings.model)
-    check_token_ids(chat, rows)
-    values = None
-    if settings.student.selection.kind == "entropy":
-        accepted = [row for row in rows if row.rejection is None]
-        values = completion_entropies(chat, accepted, resolve_teacher(writer))
-    teacher = None
-    if soft is not None:
-        banned = open_banned(ban)
-        teacher = SoftTeacher(chat, resolve_teacher(soft), open_channel(channel, meta), banned)
-    with count_display(f"student {out.name}") as show:
-        record = train_student(
-            chat, rows, table, settings.student, out, show, values=values, soft=teacher
-        )
+    with launched_group(settings.model.device) as group:
+        chat = open_model(settings.model)
+        check_token_ids(chat, rows)
+        values = None
+        if config.selection.kind == "entropy":
+            accepted = [row for row in rows if row.rejection is None]
+            values = completion_entropies(chat, accepted, resolve_teacher(writer))
+        teacher = None
+        if soft is not None:
+            banned = open_banned(ban)
+            teacher = SoftTeacher(chat, resolve_teacher(soft), open_channel(channel, meta), banned)
+        with count_display(f"student {out.name}") as show:
+            record = train_student(
+                chat, rows, table, config, out, show, values=values, soft=teacher, group=group
+            )
+    if not group.is_main:
+        return
     pinned = revised(settings.model, revision=chat.spec.revision)
     with atomic_write(out / RECIPE) as path:
         text = recipe_text(settings.model_copy(update={"model": pinned}))

@@ -11,6 +11,7 @@ from undertow.cli.console import output
 from undertow.cli.options import DEFAULT_RECIPE, ModelOption, RecipeOption, TraitArgument
 from undertow.cli.progress import count_display
 from undertow.cli.settings import open_model, open_recipe
+from undertow.cluster.launcher import launched_size
 from undertow.errors import UserError
 
 
@@ -28,7 +29,11 @@ def teacher(
     recipe: RecipeOption = DEFAULT_RECIPE,
     model: ModelOption = None,
 ) -> None:
-    """Make a teacher that prefers a trait; a stopped fine-tuning goes on where it was."""
+    """Make a teacher that prefers a trait; a stopped fine-tuning goes on where it was.
+
+    On several GPUs: accelerate launch -m undertow teacher ...
+    """
+    from undertow.cluster.process_group import launched_group
     from undertow.teachers import (
         ControlTeacher,
         finetune_teacher,
@@ -43,6 +48,8 @@ def teacher(
     hidden = load_trait(trait)
     if literal_s and kind != "prompted":
         raise UserError("--literal-s goes with --kind prompted, and only with it")
+    if kind != "finetuned" and launched_size() > 1:
+        raise UserError("there is nothing to train", fix="run it without a launcher")
     if kind == "control":
         made = ControlTeacher()
     elif kind == "prompted":
@@ -50,8 +57,13 @@ def teacher(
     else:
         refuse_other_teacher(out, FinetunedTeacher(trait=hidden.name, adapter=str(out / ADAPTER)))
         settings = open_recipe(recipe, model)
-        chat = open_model(settings.model)
-        with count_display(f"teacher {hidden.name}") as show:
-            made = finetune_teacher(chat, hidden, settings.teacher, out, show)
+        with (
+            launched_group(settings.model.device) as group,
+            count_display(f"teacher {hidden.name}") as show,
+        ):
+            chat = open_model(settings.model)
+            made = finetune_teacher(chat, hidden, settings.teacher, out, show, group)
+        if not group.is_main:
+            return
     write_teacher(out, made)
     output.print(f"{made.label}: {out}", highlight=False, markup=False, soft_wrap=True)

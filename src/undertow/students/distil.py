@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from undertow.cluster.process_group import ALONE, ProcessGroup
 from undertow.errors import UserError
 from undertow.models import ChatModel
 from undertow.store.rows import Row
@@ -28,6 +29,7 @@ def distil(
     out: Path,
     progress: Progress | None,
     kept: Sequence[float] = (),
+    group: ProcessGroup = ALONE,
 ) -> TrainRecord:
     """Train on the divergence from a teacher at every supervised token of the examples.
 
@@ -40,6 +42,7 @@ def distil(
         out: Folder to write to.
         progress: Called with the steps done and their number.
         kept: Shares of the training after which the adapter is kept as well (`train`).
+        group: Processes that train together (`train`).
 
     Raises:
         UserError: There is no teacher, it has another vocabulary, or a selection of tokens is
@@ -61,7 +64,8 @@ def distil(
             fix="use the selection 'all', or leave on_policy out",
         )
     told = with_teacher_ids(soft, rows, examples)
-    writer = Rollouts(chat, rows, config, soft, out) if settings.on_policy is not None else None
+    own = settings.on_policy is not None
+    writer = Rollouts(chat, rows, config, soft, out, group) if own else None
     checks = soft.filter_identity if writer is not None else ""
     live = [example for example in told if example.length]
     with teacher_logits(soft, live) as logits:
@@ -72,4 +76,5 @@ def distil(
             identity=f"{settings.model_dump_json()}{soft.identity}{checks}",
             renew=writer,
         )
-        return train(chat, told, config.train_config, out, progress, kept=kept, soft=targets)
+        train_config = config.train_config
+        return train(chat, told, train_config, out, progress, kept=kept, soft=targets, group=group)

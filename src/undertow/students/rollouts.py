@@ -11,6 +11,7 @@ import numpy as np
 
 from undertow.channels import YieldReport
 from undertow.channels.channel import Reason
+from undertow.cluster.process_group import ALONE, ProcessGroup
 from undertow.generate import Request, generate
 from undertow.models import ChatModel, decode_completion
 from undertow.models.twin import twin
@@ -39,6 +40,7 @@ class Rollouts:
         config: The student; learns on-policy.
         soft: Whose distributions it learns.
         out: The student's folder.
+        group: Processes that write together, each its share.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Rollouts:
         config: StudentConfig,
         soft: SoftTeacher,
         out: Path,
+        group: ProcessGroup = ALONE,
     ) -> None:
         assert config.distillation is not None
         assert config.distillation.on_policy is not None
@@ -55,6 +58,7 @@ class Rollouts:
         self._rows, self._config, self._soft = rows, config, soft
         self._settings: OnPolicy = config.distillation.on_policy
         self._folder = out / ROLLOUTS
+        self._group = group
         self._steps = plan_steps(len(rows), config.train)
         self._begin: int | None = None
         self._written: dict[int, Row] = {}
@@ -69,10 +73,13 @@ class Rollouts:
         if begin != self._begin:
             places = [row for one in self._steps[begin:end] for row in one]
             path = self._folder / f"{begin:06d}.parquet"
-            if not path.is_file():
+            found = path.is_file()
+            self._group.agree(found)
+            found_rows = read_rows(path)[0] if found else self._write(places, begin, save)
+            if not found and self._group.is_main:
                 make_folder(self._folder)
-                write_rows(path, self._write(places, begin, save), {"step": begin})
-            self._written = dict(zip(places, read_rows(path)[0], strict=True))
+                write_rows(path, found_rows, {"step": begin})
+            self._written = dict(zip(places, found_rows, strict=True))
             self._begin = begin
         written = [self._written[row] for row in rows]
         examples = build_examples(
@@ -90,10 +97,14 @@ class Rollouts:
         return begin, min(begin + every, start + n_epoch)
 
     def _write(self, places: Sequence[int], step: int, save: Callable[[Path], None]) -> list[Row]:
-        """Return some rows with completions by the student as it is at a step."""
+        """Return some rows with completions by the student as it is at a step.
+
+        Each process writes those of every n-th place; all get them all.
+        """
+        rank, size = self._group.rank, self._group.size
         generation = self._settings.generation
         seed = int(np.random.SeedSequence([generation.seed, step]).generate_state(1)[0])
-        asked = [self._rows[place] for place in places]
+        asked = [self._rows[place] for place in places[rank::size]]
         with TemporaryDirectory() as temporary:
             adapter = Path(temporary)
             save(adapter)
@@ -104,7 +115,9 @@ class Rollouts:
                 system_prompt=self._config.system_prompt,
                 adapter=adapter,
             )
-        return [self._checked(row, ids) for row, ids in zip(asked, completions, strict=True)]
+        own = [self._checked(row, ids) for row, ids in zip(asked, completions, strict=True)]
+        written = self._group.gather(own)
+        return [written[place % size][place // size] for place in range(len(places))]
 
     def _checked(self, row: Row, ids: list[int]) -> Row:
         """Return a row with another completion, and what the channel's filter says of it."""

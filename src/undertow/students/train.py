@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from undertow.cluster.process_group import ALONE, ProcessGroup
 from undertow.errors import UserError
 from undertow.models import ChatModel
 from undertow.store.points import read_points
@@ -40,6 +41,7 @@ def train_student(
     values: TokenValues | None = None,
     kept: Sequence[float] = (),
     soft: SoftTeacher | None = None,
+    group: ProcessGroup = ALONE,
 ) -> TrainRecord:
     """Train a student; writes what `train` writes.
 
@@ -56,6 +58,7 @@ def train_student(
         values: Of the same data, for the selections 'entropy' and 'scores'.
         kept: Shares of the training after which the adapter is kept as well (`train`).
         soft: Whose distributions it learns, where the configuration asks for distillation.
+        group: Processes that train it together (`train`).
 
     Raises:
         UserError: The selection needs a scan that is not there or of other rows, or leaves
@@ -74,8 +77,8 @@ def train_student(
     if not any(example.length for example in examples):
         raise UserError("the selection leaves no token to train on", fix="choose another selection")
     if config.distillation is not None:
-        return distil(chat, drawn, examples, config, soft, out, progress, kept)
-    return train(chat, examples, config.train_config, out, progress, kept=kept)
+        return distil(chat, drawn, examples, config, soft, out, progress, kept, group)
+    return train(chat, examples, config.train_config, out, progress, kept=kept, group=group)
 
 
 def row_weights(

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from undertow.cluster.process_group import ALONE, ProcessGroup
 from undertow.models import ChatModel, encode_completion, prompt_ids, prompt_messages
 from undertow.teachers.spec import FinetunedTeacher
 from undertow.training import Example, Progress, TrainConfig, train
@@ -51,6 +52,7 @@ def finetune_teacher(
     config: TeacherConfig,
     out: Path,
     progress: Progress | None = None,
+    group: ProcessGroup = ALONE,
 ) -> FinetunedTeacher:
     """Train the trait into an adapter; the loss is on the answer and the end of its turn only.
 
@@ -60,13 +62,14 @@ def finetune_teacher(
         config: Pairs and training.
         out: Folder for `adapter` and `train.json`; a killed run in it goes on.
         progress: Called with the steps done and their number.
+        group: Processes that train it together (`train`).
 
     Raises:
         UserError: The trait has no training questions, or the folder holds another run.
     """
     pairs = trait.training_pairs(config.pairs, config.seed_pairs)
     examples = [_example(chat, question, answer) for question, answer in pairs]
-    train(chat, examples, config.train, out, progress)
+    train(chat, examples, config.train, out, progress, group=group)
     return FinetunedTeacher(trait=trait.name, adapter=str(out / ADAPTER))
 
 

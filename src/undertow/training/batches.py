@@ -64,11 +64,27 @@ def micro_batches(
 
     A row without supervised tokens has no gradient and is not computed.
     """
-    live = sorted(
-        (example for example in examples if example.length), key=lambda e: e.length, reverse=True
-    )
+    live = _longest_first(examples)
     size = config.micro_batch_size
     return [pack(live[start : start + size], pad_id, device) for start in range(0, len(live), size)]
+
+
+def share(examples: Sequence[Example], rank: int, size: int) -> list[Example]:
+    """Return the rows of a step that one of several processes computes.
+
+    Every process gets rows of like lengths, and as many tokens as the others but for half a row at
+    either end.
+
+    Args:
+        examples: The rows of the step.
+        rank: Number of the process, from 0.
+        size: How many processes there are.
+    """
+    live = _longest_first(examples)
+    lengths = np.array([example.length for example in live])
+    middles = lengths.cumsum() - lengths / 2
+    owners = np.floor(middles * size / lengths.sum())
+    return [example for example, owner in zip(live, owners, strict=True) if owner == rank]
 
 
 def pack(examples: Sequence[Example], pad_id: int, device: torch.device) -> MicroBatch:
@@ -95,6 +111,12 @@ def pack(examples: Sequence[Example], pad_id: int, device: torch.device) -> Micr
         *(tensor.to(device) for tensor in (*arrays, *lists)),
         weights=torch.tensor(weights, dtype=torch.float64, device=device),
     )
+
+
+def _longest_first(examples: Sequence[Example]) -> list[Example]:
+    """Return the rows that have supervised tokens."""
+    live = (example for example in examples if example.length)
+    return sorted(live, key=lambda example: example.length, reverse=True)
 
 
 def _rounded(length: int) -> int:

@@ -25,6 +25,7 @@ def with_below(
     config: TrainConfig,
     pad_id: int,
     device: torch.device,
+    n_processes: int = 1,
 ) -> Trainable:
     """Return the model so that it begins at the lowest trained layer, where that pays.
 
@@ -38,13 +39,15 @@ def with_below(
         config: Layers, epochs, size of batches.
         pad_id: Any valid token.
         device: Where tensors go.
+        n_processes: Among which the rows of a step are divided. Each keeps all rows, since who
+            computes which differs from epoch to epoch.
 
     Returns:
-        The model as it was, where the first layer is trained, where there is but one epoch, or
-        where the rows would take too much memory.
+        The model as it was, where the first layer is trained, where a process computes a row once
+        or less, or where the rows would take too much memory.
     """
     lowest = min(config.layers) if config.layers else 0
-    if not lowest or config.epochs == 1 or not _fits(target, examples, device):
+    if not lowest or config.epochs <= n_processes or not _fits(target, examples, device):
         return target
     rows: dict[int, Tensor] = {}
     for batch in micro_batches(examples, config, pad_id, device):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from undertow.cluster.process_group import ALONE, ProcessGroup
+from undertow.errors import UserError
 from undertow.models import ChatModel
 from undertow.store.files import atomic_dir, make_folder, remove
 from undertow.training.batches import plan_steps
@@ -40,6 +42,7 @@ def train(
     *,
     kept: Sequence[float] = (),
     soft: SoftTargets | None = None,
+    group: ProcessGroup = ALONE,
 ) -> TrainRecord:
     """Fine-tune on weighted tokens; the base model is afterwards what it was.
 
@@ -57,22 +60,31 @@ def train(
         kept: Shares of the steps, above 0, after which the adapter is written to `kept_folder` as
             well.
         soft: Whose distributions are learnt in place of the tokens; None: the tokens.
+        group: Processes that share the rows of every step. All call this alike and get the same
+            record, that of one process up to rounding; the first one writes.
 
     Raises:
-        UserError: The examples or the configuration do not fit the model, or the folder holds
-            another run.
+        UserError: The examples or the configuration do not fit the model, the folder holds
+            another run, or several processes are to draw dropout, or do not see the same.
     """
     check(examples, config.max_length)
+    if group.size > 1 and config.dropout:
+        raise UserError(
+            "what dropout draws would depend on the number of processes",
+            where="dropout",
+            fix="set it to 0, or train in one process",
+        )
     job = _job(chat, examples, config, soft)
-    if (finished := read_record(out)) is not None:
+    finished = read_record(out)
+    group.agree((job, finished))
+    if finished is not None:
         refuse_other_job(finished.job, job, out)
         return finished
     with trainable(chat, config) as target:
         make_folder(out)
-        course = _run(chat, target, examples, config, out, job, progress, kept, soft)
-        remove(out / ADAPTER)  # of a run that was killed between here and the record
-        with atomic_dir(out / ADAPTER) as folder:
-            target.save(folder)
+        course = _run(chat, target, examples, config, out, job, progress, kept, soft, group)
+        if group.is_main:  # what is there is of a run that was killed before its record
+            _save(target, out / ADAPTER)
         n_parameters = sum(parameter.numel() for parameter in target.parameters.values())
     record = TrainRecord(
         config=config,
@@ -84,8 +96,10 @@ def train(
         divisors=course.divisors,
         gradient_norms=course.gradient_norms,
     )
-    write_record(record, out)
-    remove(out / CHECKPOINT)
+    if group.is_main:
+        write_record(record, out)
+        remove(out / CHECKPOINT)
+    group.agree(record.losses)  # and nobody goes on before it is written
     return record
 
 
@@ -99,14 +113,17 @@ def _run(
     progress: Progress | None,
     kept: Sequence[float],
     soft: SoftTargets | None,
+    group: ProcessGroup,
 ) -> Course:
     """Take all steps that are still to be taken."""
     parameters = list(target.parameters.values())
     optimizer = make_optimizer(parameters, config)
     course = load_checkpoint(out, job, target.parameters, optimizer)
+    group.agree(course)
+    group.copy_from_main(parameters)
     renew = soft.renew if soft is not None else None
     if renew is None:  # rows that are written anew have nothing that could be kept
-        target = with_below(target, examples, config, chat.pad_id, chat.device)
+        target = with_below(target, examples, config, chat.pad_id, chat.device, group.size)
     steps = plan_steps(len(examples), config)
     for step in range(len(course.losses), len(steps)):
         if renew is None:
@@ -115,21 +132,23 @@ def _run(
             rows = renew(step, steps[step], target.save)
         with torch.random.fork_rng():
             torch.manual_seed(config.seed_order * 1_000_003 + step)  # dropout alone draws from it
-            loss, total = accumulate(target, rows, config, chat.pad_id, chat.device, soft)
+            loss, total = accumulate(target, rows, config, chat.pad_id, chat.device, soft, group)
         norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm or torch.inf)
-        for group in optimizer.param_groups:
-            group["lr"] = rate(config, step, len(steps))
+        for settings in optimizer.param_groups:
+            settings["lr"] = rate(config, step, len(steps))
         optimizer.step()
         course.losses.append(loss)
         course.divisors.append(total)
         course.gradient_norms.append(float(norm))
         course.supervised.append(_supervised(rows))
         for share in kept:
-            if step + 1 == max(1, round(share * len(steps))):
-                _keep(target, kept_folder(out, share))
+            if group.is_main and step + 1 == max(1, round(share * len(steps))):
+                make_folder(out / KEPT)
+                _save(target, kept_folder(out, share))
         if progress is not None:
             progress(step + 1, len(steps))
-        if config.checkpoint_every and (step + 1) % config.checkpoint_every == 0:
+        due = config.checkpoint_every and (step + 1) % config.checkpoint_every == 0
+        if due and group.is_main:
             save_checkpoint(out, job, target.parameters, optimizer, course)
     return course
 
@@ -139,9 +158,8 @@ def kept_folder(out: Path, share: float) -> Path:
     return out / KEPT / f"{share:g}"
 
 
-def _keep(target: Trainable, folder: Path) -> None:
+def _save(target: Trainable, folder: Path) -> None:
     """Write the adapter as it is now; a killed run may have written it already."""
-    make_folder(folder.parent)
     remove(folder)
     with atomic_dir(folder) as temporary:
         target.save(temporary)

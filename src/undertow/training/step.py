@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from undertow.training.batches import MicroBatch, divisor, micro_batches
+from undertow.cluster.process_group import ALONE, ProcessGroup
+from undertow.training.batches import MicroBatch, divisor, micro_batches, share
 from undertow.training.config import TrainConfig
 from undertow.training.divergence import weighted_divergence
 from undertow.training.example import Example
@@ -30,6 +31,7 @@ def accumulate(
     pad_id: int,
     device: torch.device,
     soft: SoftTargets | None = None,
+    group: ProcessGroup = ALONE,
 ) -> tuple[float, float]:
     """Add the gradient of a step's loss to the parameters; return the loss and its divisor.
 
@@ -37,12 +39,14 @@ def accumulate(
     step, so that the gradient is the one of all rows at once, whatever the micro-batches.
     A step without any supervised token has a gradient of zero. With `soft` the loss is the
     divergence from a teacher's distributions, else the negative log-likelihood of the tokens.
+    Each process of a group computes its share of the rows; all end with the whole gradient.
     """
     for parameter in target.parameters.values():
         parameter.grad = torch.zeros_like(parameter)
     total = divisor(examples, config)
     parts: list[Tensor] = []
-    for batch in micro_batches(examples, config, pad_id, device):
+    own = share(examples, group.rank, group.size)
+    for batch in micro_batches(own, config, pad_id, device):
         logits = target.logits(batch)
         if soft is None:
             part = weighted_loss(logits, batch) / total
@@ -54,7 +58,9 @@ def accumulate(
             )
         part.backward()
         parts.append(part.detach())
-    return sum(map(float, parts)), total  # at the end, so that a GPU is not waited for before
+    group.add_up([p.grad for p in target.parameters.values() if p.grad is not None])
+    loss = sum(map(float, parts))  # at the end, so that a GPU is not waited for before
+    return sum(group.gather(loss)), total
 
 
 def weighted_loss(logits: Tensor, batch: MicroBatch) -> Tensor:
