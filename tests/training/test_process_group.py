@@ -37,6 +37,7 @@ def examples_of(chat):
 
 def together(work, out: Path, n: int = 2) -> None:
     """Call `work(group, folder)` in the processes of a group, forks of this one."""
+    tiny_folder("qwen2")  # once, before there are several
     debug_launcher(partial(_in_group, work, out), num_processes=n)
 
 
