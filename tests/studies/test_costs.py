@@ -8,7 +8,7 @@ from transformers import LlamaConfig, Qwen2Config
 from tiny_study import TINY
 from undertow.errors import UserError
 from undertow.models import ModelSpec
-from undertow.studies.costs import CHIPS, Lengths, parse_gpus, read_shape, shape_of, work_of
+from undertow.studies.costs import CHIPS, Lengths, asking, making, parse_gpus, read_shape, shape_of
 from undertow.studies.costs.estimate import (
     SHARE_OF_BANDWIDTH,
     SHARE_OF_PEAK,
@@ -31,6 +31,7 @@ QWEN_7B = Qwen2Config(
     tie_word_embeddings=False,
 )
 LENGTHS = Lengths(prompt=10, completion=6, question=8, answer=2, questions=5, kept=0.8)
+WITH_FORMS = replace(LENGTHS, forms=20, form=3)
 STUDENT = Task("student", TINY, "owl", "finetuned")
 
 
@@ -116,23 +117,53 @@ def test_a_prompt_that_samples_share_is_computed_once(qwen):
 
 
 def test_what_tasks_do():
-    (numbers,) = work_of(Task("numbers", TINY), LENGTHS, 6)
+    (numbers,) = making(Task("numbers", TINY), LENGTHS, 6)
     assert numbers.tokens == pytest.approx(6 * (32 + 8) / 0.8)
-    (scan,) = work_of(Task("scan", TINY, "owl", "finetuned"), LENGTHS, 6)
+    (scan,) = making(Task("scan", TINY, "owl", "finetuned"), LENGTHS, 6)
     assert scan.tokens == 16 * 32 * (2 + 1 + 1)
-    trained, asked, predicted = work_of(STUDENT, LENGTHS, 6)
+    trained, predicted = making(STUDENT, LENGTHS, 6)
     assert trained.tokens == 16 * 24
-    assert asked.tokens == 2 * 5 * 2
     assert predicted.tokens == 16 * 8
-    assert [one.kind for one in work_of(Task("teacher", TINY, "owl", "prompted"), LENGTHS, 6)] == [
-        "measure"
-    ]
-    assert work_of(Task("share", TINY), LENGTHS, 6) == []
+    (trained,) = making(Task("teacher", TINY, "owl", "finetuned"), LENGTHS, 6)
+    assert trained.tokens == 10 * 32 * 6
+    assert making(Task("teacher", TINY, "owl", "prompted"), LENGTHS, 6) == []
+    assert making(Task("share", TINY), LENGTHS, 6) == []
 
 
-def test_a_late_layer_alone_saves_the_backward_pass_below_it():
-    late = replace(STUDENT, recipe=TINY.changed({"student": {"train": {"layers": [4]}}}))
-    assert work_of(late, LENGTHS, 6)[0].share == pytest.approx(2 / 6)
+def test_what_is_asked():
+    """Answers that are drawn; and every form of an answer behind each question, read once."""
+    (drawn,) = asking(STUDENT, LENGTHS)
+    assert drawn.tokens == 2 * 5 * 2
+    drawn, exact = asking(Task("base", TINY), WITH_FORMS)
+    assert exact.tokens == pytest.approx(5 * (8 + 20 * 3))
+    assert asking(Task("scan", TINY), WITH_FORMS) == []
+
+
+def test_below_a_late_layer_rows_are_computed_once(qwen):
+    """Each layer as much as its share, there and back."""
+    late = {"student": {"train": {"layers": [4], "epochs": 3}}}
+    below, trained, _ = making(replace(STUDENT, recipe=TINY.changed(late)), LENGTHS, 6)
+    assert (below.kind, below.tokens, below.share) == ("scan", 16 * 24, pytest.approx(4 / 6))
+    assert (trained.tokens, trained.share) == (3 * 16 * 24, pytest.approx(2 / 6))
+    assert below.flops(qwen) == pytest.approx(24 * qwen.forward_flops(16, 128, 0) * 4 / 6)
+    speed = measured_seconds(qwen, {"scan": 2.0, "train": 4.0})
+    assert speed(below) == pytest.approx(16 * 24 / 2 * 4 / 6)
+    assert speed(trained) < 3 * 16 * 24 / 4
+
+
+def distilled(**fields):
+    """The work of a student of soft targets."""
+    recipe = TINY.changed({"student": {"train": {"epochs": 2}, "distillation": fields}})
+    return making(replace(STUDENT, recipe=recipe), LENGTHS, 6)
+
+
+def test_soft_targets_have_the_teacher_read_every_row(qwen):
+    trained, taught, _ = distilled(direction="forward")
+    assert (taught.kind, taught.tokens) == ("scan", trained.tokens)
+    assert taught.flops(qwen) == pytest.approx(trained.flops(qwen) / 2, rel=0.02)  # and back
+    trained, taught, written, _ = distilled(on_policy={"generation": {"max_new_tokens": 4}})
+    assert (written.kind, written.tokens) == ("generate", 2 * 24 * 4)
+    assert taught.tokens == trained.tokens
 
 
 def test_seconds_on_a_chip(qwen):
@@ -151,7 +182,7 @@ def test_seconds_on_a_chip(qwen):
 def test_an_estimate_adds_up(tmp_path):
     shape = read_shape(ModelSpec())
     needs = make_plan([replace(STUDENT, seed=seed) for seed in (0, 1)], tmp_path).needs
-    speed = measured_seconds({"generate": 1.0, "scan": 2.0, "train": 4.0, "measure": 1.0})
+    speed = measured_seconds(shape, {"generate": 1.0, "scan": 2.0, "train": 4.0, "measure": 1.0})
     found = estimate(needs, shape, LENGTHS, speed, workers=2)
     trained = next(one for one in found.costs if one.kind == "train")
     pairs = 10 * 32 * 6
@@ -168,10 +199,10 @@ def test_a_student_that_is_asked_in_two_ways_is_trained_once(tmp_path):
     other = replace(STUDENT, recipe=TINY.changed({"measure": {"temperature": 0.5}}))
     needs = make_plan([STUDENT, other], tmp_path).needs
     shape = read_shape(ModelSpec())
-    speed = measured_seconds({"generate": 1.0, "scan": 1.0, "train": 1.0, "measure": 1.0})
+    speed = measured_seconds(shape, {"generate": 1.0, "scan": 1.0, "train": 1.0, "measure": 1.0})
     both = estimate(needs, shape, LENGTHS, speed, workers=1)
     one = estimate(make_plan([STUDENT], tmp_path).needs, shape, LENGTHS, speed, workers=1)
-    assert both.costs[2].tokens == one.costs[2].tokens
+    assert [both.costs[k].tokens for k in (1, 2)] == [one.costs[k].tokens for k in (1, 2)]
     assert both.costs[3].tokens > one.costs[3].tokens
 
 
@@ -207,6 +238,7 @@ def test_the_lab_model_is_measured_once(tmp_path):
     assert found.measured == again.measured
     assert found.measured is not None
     assert min(found.measured.speed.values()) > 0
+    assert found.measured.forms > 50
     assert found.measured.questions == 50
     assert found.estimate.students == found.job.n_students
     assert len(list(tmp_path.glob("steps/calibration/*"))) == 1

@@ -13,6 +13,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from undertow.generate import GenerationConfig, Request, generate, generate_rows
+from undertow.generate.prefix_tree import prefix_tree
+from undertow.measure import answer_probabilities
+from undertow.measure.forms import answer_forms, answer_texts
 from undertow.models import ChatModel, Message, prompt_ids
 from undertow.store import Store
 from undertow.store.row import Row
@@ -27,7 +30,7 @@ Found = TypeVar("Found")
 ROWS = 64
 """Rows of the trial, or a batch of the recipe's where that is more."""
 
-VERSION = 1
+VERSION = 2
 """Raised when the trial measures something else; part of its step's key."""
 
 
@@ -43,17 +46,17 @@ class Calibration(BaseModel):
     answer: float = Field(description="Tokens of an answer to it.")
     questions: int = Field(description="Questions of the measurement.")
     kept: float = Field(description="Share of completions that the filter kept.")
+    forms: float = Field(description="Texts whose exact probability is asked for, per question.")
+    form: float = Field(description="Tokens of such a text.")
     speed: dict[Kind, float] = Field(
         description="Tokens per second of one process: written ones for generate and measure, all "
-        "for scan (of one teacher) and train."
+        "for scan (of one teacher), train and score."
     )
 
     @property
     def lengths(self) -> Lengths:
         """How long texts are."""
-        return Lengths(
-            self.prompt, self.completion, self.question, self.answer, self.questions, self.kept
-        )
+        return Lengths(**self.model_dump(exclude={"device", "speed"}))
 
 
 def calibrated(lab: Lab, store: Store) -> Calibration:
@@ -111,18 +114,23 @@ def _tried(lab: Lab) -> Calibration:
     config = GenerationConfig(max_new_tokens=recipe.measure.max_new_tokens)
     answers, asking = _timed(chat, lambda: generate(chat, requests, config))
     answered = sum(map(len, answers))
+    leaves, exact = _exact(lab, [one.messages for one in requests])
+    question = sum(len(prompt_ids(chat, one.messages)) for one in requests) / len(requests)
+    asked = len({str(one.messages) for one in requests})
     gone_through = sum(lengths) + written
     # The factual teacher is scored twice, the other once.
-    tokens = (written, 3 * gone_through, gone_through, answered)
-    seconds = (writing, scanning, training, asking)
+    tokens = (written, 3 * gone_through, gone_through, answered, asked * (question + sum(leaves)))
+    seconds = (writing, scanning, training, asking, exact)
     return Calibration(
         device=device_name(chat.device),
         prompt=sum(lengths) / len(rows),
         completion=written / len(rows),
-        question=sum(len(prompt_ids(chat, one.messages)) for one in requests) / len(requests),
+        question=question,
         answer=answered / len(requests),
-        questions=len({str(one.messages) for one in requests}),
+        questions=asked,
         kept=max(sum(row.rejection is None for row in rows), 1) / len(rows),
+        forms=len(leaves),
+        form=sum(leaves) / max(len(leaves), 1),
         speed={
             kind: count / spent for kind, count, spent in zip(KINDS, tokens, seconds, strict=True)
         },
@@ -132,9 +140,11 @@ def _tried(lab: Lab) -> Calibration:
 def _training_seconds(lab: Lab, rows: Sequence[Row]) -> float:
     """Return the seconds of one epoch on some rows, all tokens counting."""
     student = lab.recipe.student
-    train = student.train.model_copy(update={"epochs": 1, "checkpoint_every": 0})
+    plain = {"epochs": 1, "checkpoint_every": 0, "layers": None, "method": "lora"}
+    train = student.train.model_copy(update=plain)
+    selection = type(student.selection)()
     config = student.model_copy(
-        update={"train": train, "rows": None, "selection": type(student.selection)()}
+        update={"train": train, "rows": None, "selection": selection, "distillation": None}
     )
 
     def once() -> None:
@@ -155,6 +165,20 @@ def _questions(lab: Lab) -> list[Request]:
         for place, messages in enumerate(chats)
         for sample in range(times)
     ]
+
+
+def _exact(lab: Lab, chats: Sequence[Sequence[Message]]) -> tuple[list[int], float]:
+    """Return the tokens of every text that is asked for exactly, and the seconds of all questions.
+
+    Tendencies have none.
+    """
+    traits = list(lab.traits.values())
+    if not traits:
+        return [], 1.0
+    questions = list({str(one): one for one in chats}.values())
+    forms = answer_forms(lab.chat, questions[0], list(answer_texts(traits)))
+    leaves = [len(leaf) for leaf in prefix_tree(list(forms)).leaves]
+    return leaves, _timed(lab.chat, lambda: answer_probabilities(lab.chat, questions, traits))[1]
 
 
 def _timed(chat: ChatModel, call: Callable[[], Found]) -> tuple[Found, float]:

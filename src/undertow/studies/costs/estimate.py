@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from undertow.studies.costs.chips import Chip
 from undertow.studies.costs.shape import BF16, Shape
-from undertow.studies.costs.work import KINDS, UNCOUNTED, Kind, Lengths, Work, work_of
+from undertow.studies.costs.work import KINDS, UNCOUNTED, Kind, Lengths, Work, asking, making
 from undertow.studies.tasks import Task, TaskStep
 from undertow.studies.timing import made_by
 
@@ -17,7 +17,9 @@ SHARE_OF_PEAK = 0.4
 SHARE_OF_BANDWIDTH = 0.5
 """Of a chip's memory traffic, reached where tokens are written one by one: assumed."""
 
-ASSUMED_LENGTHS = Lengths(prompt=80, completion=40, question=40, answer=4, questions=50)
+ASSUMED_LENGTHS = Lengths(
+    prompt=80, completion=40, question=40, answer=4, questions=50, forms=100, form=3
+)
 """For a model whose tokenizer is not here."""
 
 
@@ -100,12 +102,13 @@ def estimate(
         workers: GPUs or processes.
     """
     works: dict[Task, list[Work]] = {}
-    trained: set[Task] = set()
+    made: set[Task] = set()
     for task in needs:
-        found = work_of(task, lengths, shape.n_layers)
         # A student that is asked in several ways is trained once.
-        works[task] = [one for one in found if one.kind != "train" or made_by(task) not in trained]
-        trained.add(made_by(task))
+        new = made_by(task) not in made
+        made.add(made_by(task))
+        works[task] = making(task, lengths, shape.n_layers) if new else []
+        works[task] += asking(task, lengths)
     everything = [one for found in works.values() for one in found]
     costs = tuple(
         Cost(
@@ -126,9 +129,17 @@ def estimate(
     )
 
 
-def measured_seconds(speed: Mapping[Kind, float]) -> Seconds:
-    """Return what work takes at the tokens per second of a calibration."""
-    return lambda work: work.tokens / speed[work.kind]
+def measured_seconds(shape: Shape, speed: Mapping[Kind, float]) -> Seconds:
+    """Return what work takes at the tokens per second of a calibration.
+
+    What goes through some layers only, or trains all weights, takes as much less or more time as it
+    takes operations.
+    """
+
+    def seconds(work: Work) -> float:
+        return work.tokens / speed[work.kind] * work.flops(shape) / work.plain.flops(shape)
+
+    return seconds
 
 
 def chip_seconds(shape: Shape, chip: Chip) -> Seconds:
@@ -139,7 +150,7 @@ def chip_seconds(shape: Shape, chip: Chip) -> Seconds:
 
     def seconds(work: Work) -> float:
         computed = work.flops(shape) / (chip.flops * SHARE_OF_PEAK)
-        if work.kind in ("scan", "train"):
+        if work.kind in ("scan", "train", "score"):
             return computed
         cache = BF16 * shape.cached * (work.prompt + work.completion / 2)
         read = work.tokens * (shape.weight_bytes / work.batch + cache)

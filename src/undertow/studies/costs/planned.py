@@ -99,7 +99,7 @@ def cost_of(
         job = make_job(name, traits=traits, seeds=seeds, recipe=recipe, model=model)
         plan = plan_of([job], root)
         found = calibrated(Lab(root, job.recipes[kind].changed(study.changes)), Store(root))
-        lengths, seconds = found.lengths, measured_seconds(found.speed)
+        lengths, seconds = found.lengths, measured_seconds(shape, found.speed)
     elif chip is None:
         raise UserError(
             f"the model '{spec.name}' is not on this machine, so nothing can be measured",

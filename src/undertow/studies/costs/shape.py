@@ -54,16 +54,19 @@ class Shape:
         """Return the parameters of a LoRA adapter on every projection."""
         return rank * self.ends
 
-    def forward_flops(self, tokens: float, looks: float, logits: float) -> float:
+    def forward_flops(
+        self, tokens: float, looks: float, logits: float, *, share: float = 1.0
+    ) -> float:
         """Return the operations of a forward pass; a multiplication and an addition are two.
 
         Args:
             tokens: Positions that go through the layers.
             looks: Positions that those attend to, added up.
             logits: Positions whose logits are computed.
+            share: Share of the layers that it goes through.
         """
         layers = 2 * self.layer_weights * tokens + 4 * self.attended * looks
-        return layers + 2 * self.head_weights * logits
+        return share * layers + 2 * self.head_weights * logits
 
     def backward_flops(
         self, tokens: float, looks: float, logits: float, *, share: float = 1.0, full: bool = False
