@@ -68,6 +68,63 @@ def test_who_waits_takes_over(store):
     assert len(told) == 1
 
 
+@pytest.fixture
+def like_nfs(monkeypatch):
+    """Two names cannot be exchanged in one move."""
+    monkeypatch.setattr("filelock._soft.exchange_names", lambda *_: False)
+
+
+def test_a_void_claim_is_taken_over_where_names_cannot_be_exchanged(store, like_nfs):
+    claim_of_another_machine(store)
+    with pytest.raises(Busy):
+        store.step("a", 1, {}, {}, build)
+    time.sleep(1.3)
+    assert (store.step("a", 1, {}, {}, build).path / "result").exists()
+    assert not list((store.root / "locks").glob("*.void.*"))
+
+
+def test_signs_of_life_count_there_too(store, like_nfs):
+    """Whatever time they tell: the clocks of machines differ."""
+    path = claim_of_another_machine(store)
+    for beat in range(8):
+        with pytest.raises(Busy):
+            store.step("a", 1, {}, {}, build)
+        os.utime(path, (1000 * beat, 1000 * beat))
+        time.sleep(0.1)
+
+
+def test_a_claim_that_came_meanwhile_is_put_back(store, monkeypatch):
+    path = claim_of_another_machine(store)
+    sign = locks._sign(path)
+    locks._silent[path] = sign, time.monotonic() - 2
+    signs = iter([sign, (0, 0)])  # what is moved aside is not what was judged
+    monkeypatch.setattr(locks, "_sign", lambda _: next(signs))
+    assert locks._moved_aside(path, path)
+    assert "another-machine" in path.read_text()
+    assert [one.name for one in path.parent.glob("*.void.*")] == []
+
+
+def test_a_lock_that_the_server_keeps_for_a_dead_machine_is_void(store):
+    """As NFS 3 does; without a living claim beside it nobody holds one for that long."""
+    path = store.root / "locks" / f"{store.named('a', 1, {}, {}).key}.lock"
+    path.parent.mkdir()
+    with locked(path, pytest.fail):
+        with pytest.raises(Busy):
+            store.step("a", 1, {}, {}, build)
+        time.sleep(1.3)
+        assert (store.step("a", 1, {}, {}, build).path / "result").exists()
+
+
+def test_a_lock_with_a_living_claim_is_not(store):
+    path = claim_of_another_machine(store)
+    with locked(path.with_suffix(".lock"), pytest.fail):
+        for _ in range(8):
+            with pytest.raises(Busy):
+                store.step("a", 1, {}, {}, build)
+            os.utime(path)
+            time.sleep(0.1)
+
+
 def test_a_claim_is_gone_with_its_step(store):
     store.step("a", 1, {}, {}, build)
     assert not list((store.root / "locks").glob("*.claim"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from undertow.store.files import make_folder, remove
-from undertow.store.locks import claimed_if_free, locked_if_free
+from undertow.store.locks import CLAIM, claimed_if_free, locked_if_free
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _in_nobodys_hands(lock: Path) -> Generator[bool]:
         if not free:
             yield False
             return
-        with claimed_if_free(lock.with_suffix(".claim")) as mine:
+        with claimed_if_free(lock.with_suffix(CLAIM)) as mine:
             yield mine
 
 

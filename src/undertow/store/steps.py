@@ -39,7 +39,7 @@ from undertow.store.files import (
 )
 from undertow.store.garbage import Garbage, collect
 from undertow.store.keys import canonical_json, step_key
-from undertow.store.locks import claimed, locked
+from undertow.store.locks import CLAIM, claimed, locked
 from undertow.store.provenance import git_commit, versions
 from undertow.store.runs import Run, RunBook
 
@@ -165,10 +165,12 @@ class Store:
         needed by none.
         """
         make_folder(self.root / "locks")
-        with locked(
-            self.root / "locks" / "garbage.lock",
-            lambda: self._on_wait("another process collects garbage; waiting for it"),
-        ):
+        lock = self.root / "locks" / "garbage.lock"
+
+        def tell() -> None:
+            self._on_wait("another process collects garbage; waiting for it")
+
+        with locked(lock, tell), claimed(lock.with_suffix(CLAIM), tell):
             return collect(self.root, self._needed)
 
     def _reach(self, artifact: Artifact, work: _Work) -> None:
@@ -183,7 +185,7 @@ class Store:
 
         with locked(lock, tell, wait=self._wait):
             if not self.is_finished(artifact):
-                with claimed(lock.with_suffix(".claim"), tell, wait=self._wait) as claim:
+                with claimed(lock.with_suffix(CLAIM), tell, wait=self._wait) as claim:
                     make_folder(artifact.path.parent)
                     # A network file system looks anew only at folders that are listed.
                     os.listdir(artifact.path.parent)

@@ -30,6 +30,9 @@ Found = TypeVar("Found")
 ROWS = 64
 """Rows of the trial, or a batch of the recipe's where that is more."""
 
+ANSWERS = 1024
+"""Most answers of the trial. As many samples of a question as are measured share its prompt."""
+
 VERSION = 2
 """Raised when the trial measures something else; part of its step's key."""
 
@@ -155,10 +158,10 @@ def _training_seconds(lab: Lab, rows: Sequence[Row]) -> float:
 
 
 def _questions(lab: Lab) -> list[Request]:
-    """Return the questions of the measurement, each some times."""
+    """Return the questions of the measurement, each as often as it is asked, within `ANSWERS`."""
     hidden = next(iter(lab.hidden.values()))
     texts = [one if isinstance(one, str) else one.text for one in hidden.questions]
-    times = max(1, ROWS // len(texts))
+    times = max(1, min(lab.recipe.measure.n_samples, ANSWERS // len(texts)))
     chats: list[list[Message]] = [[{"role": "user", "content": text}] for text in texts]
     return [
         Request(messages, place * times + sample)
