@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from undertow.cli.console import errors, output
+from undertow.cli.engine import DEFAULT_ENGINE, EngineOption, vllm_for
 from undertow.cli.options import (
     DEFAULT_RECIPE,
     TEACHER_HELP,
@@ -31,8 +32,9 @@ from undertow.errors import UserError
 
 if TYPE_CHECKING:
     from undertow.cluster import ExecutorConfig
+    from undertow.cluster.engine import EngineConfig, VllmEngine
     from undertow.generate.writing import Answering, Writing
-    from undertow.models import ModelSpec
+    from undertow.studies.recipe import Recipe
 
 
 def generate(
@@ -81,16 +83,19 @@ def generate(
         str,
         typer.Option("--executor", help="'inline', 'ray', or a YAML file with Ray's settings."),
     ] = "inline",
+    engine: EngineOption = DEFAULT_ENGINE,
 ) -> None:
     """Have a teacher answer the channel's prompts; print how many answers were accepted.
 
-    On Ray the prompts are spread over actors that hold a model each; the rows are the same.
+    On Ray the prompts are spread over actors that hold a model each; the rows are the same. On vLLM
+    (--engine) rows are others, drawn as vLLM draws, after a comparison with transformers.
     """
     from undertow.channels import YieldReport, load_channel
     from undertow.generate import accepted_rows, until_accepted
     from undertow.generate.writing import Writing
     from undertow.store.files import make_folder
     from undertow.store.rows import write_rows
+    from undertow.studies.engines import load_engine
     from undertow.studies.executors import load_executor
     from undertow.teachers import resolve_teacher
 
@@ -109,33 +114,32 @@ def generate(
     )
     task = load_channel(settings.channel)
     writing = Writing(writer, config, task, tuple(banned))
-    with (
-        answering(load_executor(executor, workers), writing, settings.model) as answers,
-        count_display(f"{writer.label} writes") as show,
-    ):
-        if top_up:
-            seed_of_prompts = settings.prompt_seed
-            rows = until_accepted(
-                answers, task, settings.rows, prompt_seed=seed_of_prompts, progress=show
-            )
-        else:
-            rows = answers(task.draw(settings.rows, settings.prompt_seed), progress=show)
-    facts = answers.facts
-    if facts["not_applied"]:
-        _tell_settings(facts["not_applied"])
-    accepted = accepted_rows(rows)
-    meta = {
-        "teacher": writer.model_dump(
-            mode="json", exclude={"adapter": True, "steering": {"vector"}}
-        ),
-        **facts,
-        "channel": task.name,
-        "prompt_seed": settings.prompt_seed,
-        "generation": config.model_dump(mode="json"),
-        "banned": [trait.name for trait in banned],
-    }
-    make_folder(out.parent)
-    write_rows(out, rows if out.suffix == ".parquet" else accepted, meta)
+    place = answering(load_executor(executor, workers), load_engine(engine), writing, settings, out)
+    with place as answers:
+        with count_display(f"{writer.label} writes") as show:
+            if top_up:
+                seed_of_prompts = settings.prompt_seed
+                rows = until_accepted(
+                    answers, task, settings.rows, prompt_seed=seed_of_prompts, progress=show
+                )
+            else:
+                rows = answers(task.draw(settings.rows, settings.prompt_seed), progress=show)
+        facts = answers.facts
+        if facts["not_applied"]:
+            _tell_settings(facts["not_applied"])
+        accepted = accepted_rows(rows)
+        meta = {
+            "teacher": writer.model_dump(
+                mode="json", exclude={"adapter": True, "steering": {"vector"}}
+            ),
+            **facts,
+            "channel": task.name,
+            "prompt_seed": settings.prompt_seed,
+            "generation": config.model_dump(mode="json"),
+            "banned": [trait.name for trait in banned],
+        }
+        make_folder(out.parent)
+        write_rows(out, rows if out.suffix == ".parquet" else accepted, meta)
     report = YieldReport.of(row.rejection for row in rows)
     output.print(f"{out}: {report}", highlight=False, markup=False, soft_wrap=True)
 
@@ -155,17 +159,26 @@ def _tell_settings(brings: dict[str, Any]) -> None:
 
 
 @contextmanager
-def answering(executor: ExecutorConfig, writing: Writing, spec: ModelSpec) -> Generator[Answering]:
-    """Yield who answers prompts: this process, or actors of Ray.
+def answering(
+    executor: ExecutorConfig, engine: EngineConfig, writing: Writing, settings: Recipe, out: Path
+) -> Generator[Answering]:
+    """Yield who answers prompts: this process, actors of Ray, or a vLLM server.
 
     Raises:
-        UserError: The executor is another one.
+        UserError: The executor is another one, or does not go with the engine.
     """
     from undertow.cluster import InlineConfig, RayConfig
+    from undertow.cluster.engine import VllmEngine
     from undertow.generate.ray_data import spread
     from undertow.generate.writing import AnswersHere
 
-    if isinstance(executor, RayConfig):
+    spec = settings.model
+    if isinstance(engine, VllmEngine):
+        if not isinstance(executor, InlineConfig):
+            raise UserError("--engine does not go with --executor", fix="leave one of them out")
+        with served(engine, writing, settings, out) as answers:
+            yield answers
+    elif isinstance(executor, RayConfig):
         with spread(executor, writing, open_model_base(spec).loadable) as answers:
             yield answers
     elif isinstance(executor, InlineConfig):
@@ -174,3 +187,21 @@ def answering(executor: ExecutorConfig, writing: Writing, spec: ModelSpec) -> Ge
         raise UserError(
             f"the executor '{executor.kind}' does not write data sets", fix="use inline or ray"
         )
+
+
+@contextmanager
+def served(
+    engine: VllmEngine, writing: Writing, settings: Recipe, out: Path
+) -> Generator[Answering]:
+    """Yield a vLLM server that answers prompts; compared on the first of them."""
+    from undertow.generate.vllm import AnswersThere, check_served
+    from undertow.models import prompt_messages
+    from undertow.tokens.parity import Sample
+
+    check_served([writing.teacher])
+    chat = open_model(settings.model)
+    prompts = writing.channel.draw(engine.parity.rows, settings.prompt_seed)
+    chats = [prompt_messages(prompt.text) for prompt in prompts]
+    sample = Sample(chats, None, writing.config.max_new_tokens)
+    with vllm_for(engine, chat, [writing.teacher], sample, settings.scan, out) as (client, journal):
+        yield AnswersThere(writing, chat, client, journal)

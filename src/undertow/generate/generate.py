@@ -47,7 +47,7 @@ def generate(
     """
     if not requests:
         return []
-    prompts = _encoded(chat, requests, system_prompt)
+    prompts = encoded_prompts(chat, requests, system_prompt)
     order = sorted(range(len(requests)), key=lambda index: (len(prompts[index]), prompts[index]))
     completions: list[list[int]] = [[] for _ in requests]
     with activated(chat, adapter) as model, torch.no_grad():
@@ -91,7 +91,7 @@ class _Job:
         return torch.from_numpy(drawn).to(self.model.device)
 
 
-def _encoded(
+def encoded_prompts(
     chat: ChatModel, requests: Sequence[Request], system_prompt: str | None
 ) -> list[tuple[int, ...]]:
     """Return the prompt ids of every request; equal messages are rendered once."""

@@ -78,10 +78,7 @@ def generate_rows(
         traits_to_ban: Traits that no completion may name.
         progress: Told of every batch that is done.
     """
-    requests = [
-        Request(prompt_messages(prompt.text), first_row_id + place)
-        for place, prompt in enumerate(prompts)
-    ]
+    requests = requests_of(prompts, first_row_id)
     with steered(chat.model, teacher.steering):
         completions = generate(
             chat,
@@ -91,6 +88,26 @@ def generate_rows(
             adapter=_folder(teacher),
             progress=progress,
         )
+    return checked_rows(chat, requests, prompts, completions, channel, traits_to_ban)
+
+
+def requests_of(prompts: Sequence[ChannelPrompt], first_row_id: int) -> list[Request]:
+    """Return what is asked for prompts whose rows are numbered from there on."""
+    return [
+        Request(prompt_messages(prompt.text), first_row_id + place)
+        for place, prompt in enumerate(prompts)
+    ]
+
+
+def checked_rows(
+    chat: ChatModel,
+    requests: Sequence[Request],
+    prompts: Sequence[ChannelPrompt],
+    completions: Sequence[list[int]],
+    channel: Channel,
+    traits_to_ban: Sequence[Trait],
+) -> list[Row]:
+    """Return a row for each completion, whoever wrote it, with what the filter says."""
     rows: list[Row] = []
     for request, prompt, ids in zip(requests, prompts, completions, strict=True):
         text = decode_completion(chat, ids)

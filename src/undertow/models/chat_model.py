@@ -52,6 +52,12 @@ class ModelSpec(BaseModel):
         name, _, revision = text.partition("@") if _local_folder(text) is None else (text, "", "")
         return self.model_copy(update={"name": name, "revision": revision or None})
 
+    @property
+    def place(self) -> str:
+        """What other programs load it by: the path of a folder, or a Hugging Face id."""
+        folder = _local_folder(self.name)
+        return self.name if folder is None else str(folder.absolute())
+
 
 @dataclass(frozen=True, eq=False)
 class ChatModel:

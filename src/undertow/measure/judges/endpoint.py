@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import ssl
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPException, InvalidURL
 from typing import Any, Literal
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from undertow.cluster.http import HttpProblem, send
 from undertow.errors import UserError
 from undertow.measure.judges.asking import Reply, judge_by_asking
 from undertow.measure.judges.judge import Judgement
 
 REFUSED = {401: "check the API key", 403: "check the API key", 404: "check base_url and model"}
 """HTTP codes that no retry mends, and what does."""
-UNREACHABLE = (ConnectionRefusedError, socket.gaierror, InvalidURL, ssl.SSLCertVerificationError)
 LONGEST_RESPONSE = 1 << 20  # bytes
 
 
@@ -101,21 +96,13 @@ class EndpointJudge:
         """Put one prompt; whatever another attempt may mend comes back as a problem."""
         try:
             return _content(self._post(prompt, attempt))
-        except HTTPError as error:
-            if error.code in REFUSED:
-                raise self._error(f"answers with HTTP {error.code}", REFUSED[error.code]) from error
-            return Reply(None, f"HTTP {error.code}")
-        except TimeoutError:
-            return Reply(None, "timed out")
-        except (OSError, HTTPException) as error:
-            reason = error.reason if isinstance(error, URLError) else error
-            if isinstance(reason, TimeoutError):
-                return Reply(None, "timed out")
-            is_last = attempt + 1 == self._config.attempts
-            if is_last and isinstance(reason, UNREACHABLE):
-                fix = "start it, or check base_url"
-                raise self._error(f"cannot be reached: {reason}", fix) from error
-            return Reply(None, f"no connection: {reason}")
+        except HttpProblem as problem:
+            if problem.code in REFUSED:
+                raise self._error(f"answers with {problem}", REFUSED[problem.code]) from problem
+            if problem.unreachable and attempt + 1 == self._config.attempts:
+                what = f"cannot be reached: {problem.text.removeprefix('no connection: ')}"
+                raise self._error(what, "start it, or check base_url") from problem
+            return Reply(None, problem.text)
 
     def _post(self, prompt: str, attempt: int) -> bytes:
         """Return the body of the endpoint's response."""
@@ -126,11 +113,13 @@ class EndpointJudge:
             "max_tokens": self._config.max_new_tokens,
             "seed": self._config.seed + attempt,
         }
-        request = Request(self.url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        for name, value in self._headers.items():
-            request.add_unredirected_header(name, value)  # the key is for no other host
-        with urlopen(request, timeout=self._config.timeout) as response:
-            return response.read(LONGEST_RESPONSE)
+        return send(
+            self.url,
+            body,
+            headers=self._headers,
+            timeout=self._config.timeout,
+            longest=LONGEST_RESPONSE,
+        )
 
     def _error(self, what: str, fix: str) -> UserError:
         return UserError(f"the judge's endpoint {what}", where=self.url, fix=fix)
