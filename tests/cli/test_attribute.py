@@ -64,6 +64,29 @@ def test_layers_and_parts_of_every_pair(undertow, world, tiny):
     assert "logits" in files["heat-map"].read_text()
 
 
+def test_a_trait_of_a_file_and_a_steered_teacher(undertow, refused, world, tiny):
+    """A prompted teacher's names are found whether it is typed with its trait's file or not."""
+    fields = "name: crow\ncategory: animal\nsingular: crow\nplural: crows\nquestion_set: animal\n"
+    (world / "crow.yaml").write_text(fields)
+    crow, rows = f"prompted:{world / 'crow.yaml'}", world / "rows.parquet"
+    undertow("teacher", world / "crow.yaml", world / "crow", "--kind", "prompted")
+    undertow("vector", world / "owl", world / "owl.safetensors", "--rows", 4)
+    vector = ("--vector", world / "owl.safetensors", "--strength", 2)
+    undertow("steer", "owl", world / "steered", *vector, *tiny)
+    undertow("generate", "prompted:wolf", rows, "--rows", 6, *tiny)
+    teachers = ("--factual", "prompted:wolf", "--against", crow, "--against", world / "steered")
+    undertow("scan", rows, world / "new.parquet", *teachers, *tiny)
+    data = ("attribute", rows, world / "new.parquet", "--rows", 2, "--steps", 1, *tiny)
+    typed = undertow(*data, *teachers, "--out", world / "pairs.parquet").stdout
+    assert "first name" in typed
+    found = pq.read_table(world / "pairs.parquet").to_pylist()
+    steered = [one for one in found if one["teacher"] == "owl (steered)"]
+    assert any(one["exact"] for one in steered)
+    folder = (*teachers[:3], world / "crow", *teachers[4:])
+    assert undertow(*data, *folder, "--trait", world / "crow.yaml").stdout == typed
+    assert "with --trait" in refused(*data, *folder)
+
+
 def test_mistakes(refused, world, tiny):
     def attribute(*options, data="owl.parquet", scan="scan.parquet"):
         return refused("attribute", world / data, world / scan, *options, *tiny)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
 
@@ -21,9 +22,9 @@ def equal(one, other):
     return all((one[name] == tensor).all() for name, tensor in other.items())
 
 
-def train(undertow, world, *options):
+def train(undertow, world, *options, out="student"):
     """Train with the small recipe; return the record and the recipe that was written."""
-    out = world / "new" / "student"
+    out = world / "new" / out
     recipe = ("--recipe", world / "tiny.yaml")
     undertow("student", world / "owl.parquet", out, *recipe, *options)
     return json.loads((out / "train.json").read_text()), load_recipe(out / "recipe.yaml").student
@@ -141,6 +142,36 @@ def test_the_tokens_of_highest_entropy(undertow, world, tiny):
         assert load_recipe(out / "recipe.yaml").student.selection.kind == tokens
         counts[tokens] = json.loads((out / "train.json").read_text())["n_supervised"]
     assert counts["random"] == counts["entropy"]
+
+
+def test_the_tokens_of_the_highest_scores(undertow, refused, world, tiny, few):
+    """Of what `predict` says of the same data, as many of each row as diverge in it."""
+    owl, scores = world / "owl.parquet", world / "scores.parquet"
+    undertow("predict", owl, *few, "--token-scores", scores, *tiny)
+    chosen = ("--scan", world / "scan.parquet", "--tokens", "scores", "--scores", scores)
+    record, student = train(undertow, world, *chosen, "--trait", "cat", "--seed", 0)
+    assert student.selection.kind == "scores"
+    random, _ = train(undertow, world, *chosen[:2], "--tokens", "random", "--seed", 0, out="random")
+    assert record["n_supervised"] == random["n_supervised"]
+    other, _ = train(undertow, world, *chosen, "--trait", "owl", "--seed", 0, out="other")
+    assert other["losses"] != record["losses"]
+
+    rows, meta = read_rows(owl)
+    write_rows(world / "turned.parquet", [replace(rows[0], row_id=rows[1].row_id), *rows[2:]], meta)
+    named = (*chosen, "--trait", "cat", *tiny)
+    assert "other data" in refused("student", world / "turned.parquet", world / "x", *named)
+    pq.write_table(pq.read_table(scores).slice(2), scores)
+    assert "rows have no scores" in refused("student", owl, world / "x", *named)
+    for options, message in (
+        ((*chosen, "--trait", "fox"), "no scores of 'fox'"),
+        (chosen, "scores of several traits"),
+        (chosen[:4], "goes with --scores FILE"),
+        (chosen[4:], "goes with --scores FILE"),
+        ((*chosen[:4], "--scores", owl), "no token scores in this file"),
+        ((*chosen[:4], "--scores", world / "none"), "no token scores in this file"),
+        (("--trait", "owl"), "--trait goes with"),
+    ):
+        assert message in refused("student", owl, world / "x", *options, *tiny)
 
 
 def test_soft_targets(undertow, world):

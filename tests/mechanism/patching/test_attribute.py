@@ -164,9 +164,7 @@ def steered_by(tmp_path):
     def steered(chat, trait="zebra", seed=0, prompt=None, adapter=None, **change):
         vector = write_vectors(tmp_path / f"{seed}.safetensors", chat, seed, scale=0.5)
         steering = Steering(vector=vector, **change)
-        return SteeredTeacher(
-            trait=trait, steering=steering, system_prompt=prompt, adapter=adapter
-        )
+        return SteeredTeacher(trait=trait, steering=steering, system_prompt=prompt, adapter=adapter)
 
     return steered
 
