@@ -210,8 +210,9 @@ def _measured(
     at_runs = gradients(model, runs)
     along = integrated(model, runs, config.fractions, at_runs).double().cpu().numpy()
     at_once = one_step(runs, at_runs).double().cpu().numpy()
-    replaced = exact(model, runs, masks).double().cpu().numpy()
-    windows = exact_windows(model, runs, config.window).double().cpu().numpy()
+    changed = exact(model, runs, masks)
+    windows = exact_windows(model, runs, config.window, changed[:, 0]).double().cpu().numpy()
+    replaced = changed.double().cpu().numpy()
     return [
         Patched(
             pair=one.pair,
