@@ -56,6 +56,12 @@ def test_layers_and_parts_of_every_pair(undertow, world, tiny):
         assert line["integrated"] == pytest.approx(sum(own))
         if line["layer"] == 5:  # the last, so that the window is this layer alone
             assert line["exact_window"] == pytest.approx(line["exact"], abs=1e-4)
+        if pair[1] == "cat (finetuned)":  # the same chat
+            assert line["positions_from"] == line["positions"]
+        else:  # the wolf's has a system prompt in front
+            assert line["positions_from"] > line["positions"]
+            header = parts[pair, "header"]
+            assert header["positions_from"] == header["positions"]
     assert set(table["teacher"].to_pylist()) == {"cat (finetuned)", "wolf (prompted)"}
     assert set(table["layer"].to_pylist()) == set(range(6))
     for file in files.values():

@@ -8,6 +8,7 @@ import pytest
 import safetensors.torch
 
 from tiny_models import tiny_folder
+from undertow.models.steering import SteeringVectors
 from undertow.store.rows import read_rows, write_rows
 from undertow.studies.recipe import load_recipe
 from undertow.tokens import Scan
@@ -79,6 +80,25 @@ def test_the_written_recipe_makes_the_same_student(undertow, world):
     undertow("student", world / "owl.parquet", world / "second", *options)
     assert equal(weights(world / "second"), weights(first))
     assert not equal(weights(world / "student"), weights(first))
+
+
+def test_a_student_is_kept_on_the_way(undertow, refused, world, tiny):
+    """So that its direction can be compared with its teacher's over the training."""
+    train(undertow, world, "--keep", 0.3, "--keep", 1)
+    kept = world / "new" / "student" / "kept"
+    assert sorted(folder.name for folder in kept.iterdir()) == ["0.3", "1"]
+    data = ("--data", world / "owl.parquet", "--rows", 2, *tiny)
+    undertow("vector", world / "owl", world / "owl.safetensors", *data)
+    norms = []
+    for share in ("0.3", "1"):
+        found = world / f"{share}.safetensors"
+        compared = ("--compare", world / "owl.safetensors")
+        shown = undertow("vector", kept / share, found, *data, *compared).stdout
+        assert "cosine with owl" in shown
+        norms.append(min(SteeringVectors.read(found).norms("header")))
+    assert 0 < norms[0] != norms[1]
+    again = ("student", world / "owl.parquet", world / "new" / "student", *tiny)
+    assert "was past 0.6" in refused(*again, "--keep", 0.6)
 
 
 def test_a_stopped_one_goes_on_to_the_same_weights(stopped, world):
