@@ -54,7 +54,7 @@ def student(
         list[float] | None,
         typer.Option(
             "--keep",
-            min=0,
+            min=0.001,
             max=1,
             help="Keep the student after this share of the training too, as OUT/kept/0.5; may come "
             "several times.",
