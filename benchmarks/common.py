@@ -112,7 +112,7 @@ def save(new: BenchmarkResult, path: Path = RESULTS) -> None:
 def show(new: BenchmarkResult, bound: str) -> None:
     """Print a result as people read it, and what bounds it."""
     print(
-        f"{new['name']}: {new['ours']:,.0f} against {new['reference']:,.0f} {new['unit']},"
+        f"{new['name']}: {new['ours']:,g} against {new['reference']:,g} {new['unit']},"
         f" {new['ratio']:.1f}x\n  {new['machine']}\n  bound by: {bound}"
     )
 
