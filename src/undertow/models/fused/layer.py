@@ -66,9 +66,10 @@ class FusedLayer:
             start = int((slots % layout.width).min()) if len(slots) else layout.width - 1
         with_first = start < layout.half
         skipped = max(start - layout.half, 0)
-        queries, *read = second_heads
+        queries, keys, values = second_heads
         first = self._attend(first_heads, layout.first_mask) if with_first else None
-        second = self._attend((queries[:, :, skipped:], *read), layout.second_mask[skipped:])
+        asking = queries[:, :, skipped:], keys, values
+        second = self._attend(asking, layout.second_mask[skipped:])
         x = self.out(from_heads(first, second, slots, layout), x)
         return self.down(gated_silu(self.gate_up(x)), x)
 
