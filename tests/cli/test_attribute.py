@@ -1,9 +1,12 @@
 """`undertow attribute`: tables, files, and what cannot be patched."""
 
+from dataclasses import replace
+
 import pyarrow.parquet as pq
 import pytest
 
 from undertow.mechanism.patching import CLASSES
+from undertow.tokens import Scan
 
 
 def against(place):
@@ -102,3 +105,12 @@ def test_mistakes(refused, world, tiny):
     assert "use .parquet" in attribute(*against(world), "--out", world / "pairs.json")
     assert "use .svg" in attribute(*against(world), "--figure", world / "pairs.gif")
     assert "unknown teacher" in attribute("--factual", "nobody", "--against", "control")
+    scanned = Scan.read(world / "scan.parquet")
+    replace(scanned, argmax=scanned.argmax[[0] * 3]).write(world / "alike.parquet")
+    alike = attribute(*against(world), scan="alike.parquet")
+    assert "none of the rows has a divergence token" in alike
+    assert "take more rows" in alike
+    twice = replace(scanned, teachers=[scanned.teachers[2]] * 2, argmax=scanned.argmax[:2])
+    replace(twice, margin=scanned.margin[:2]).write(world / "twice.parquet")
+    wolves = ("--factual", "prompted:wolf", "--against", "prompted:wolf")
+    assert "the same bias" in attribute(*wolves, scan="twice.parquet")
