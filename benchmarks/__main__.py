@@ -16,6 +16,6 @@ if __name__ == "__main__":
     print()
     for record in records:
         print(
-            f"{record['name']:17} {record['ratio']:6.1f}x  {record['ours']:>9,.0f} against "
-            f"{record['reference']:>7,.0f} {record['unit']}"
+            f"{record['name']:17} {record['ratio']:6.1f}x  {record['ours']:>9,g} against "
+            f"{record['reference']:>7,g} {record['unit']}"
         )

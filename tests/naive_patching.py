@@ -5,15 +5,18 @@ import torch
 from undertow.models import decoder_layers
 
 
-def run(model, ids, layer=None, replace=None):
-    """Return the residual stream after each layer and the last logits of one sequence."""
+def run(model, ids, changes=None):
+    """Return the residual stream after each layer and the last logits of one sequence.
+
+    `changes` says by layer what goes on in place of its output.
+    """
     kept = []
 
     def hook_for(index):
         def hook(_, __, output):
             hidden = output[0] if isinstance(output, tuple) else output
-            if index == layer:
-                hidden = replace(hidden)
+            if index in (changes or {}):
+                hidden = changes[index](hidden)
             kept.append(hidden)
             return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
@@ -50,15 +53,17 @@ def attribution(model, ids, own, other, places, pair, layer, fractions):
     gradients = []
     for share in fractions:
         point = (own[layer] + share * (end - own[layer])).detach().requires_grad_()
-        _, logits = run(model, ids, layer, lambda _, point=point: point)
+        _, logits = run(model, ids, {layer: lambda _, point=point: point})
         (gradient,) = torch.autograd.grad(lead(logits, pair), point)
         gradients.append(gradient)
     return (torch.stack(gradients).mean(0) * (end - own[layer]))[0].sum(-1)
 
 
 @torch.no_grad()
-def replaced(model, ids, own, other, places, pair, layer):
-    """Return the change of the lead where positions with a place are replaced at one layer."""
+def replaced(model, ids, other, places, pair, layers):
+    """Return the change of the lead where positions with a place are replaced at some layers."""
     before = lead(run(model, ids)[1], pair)
-    end = moved(own[layer], other[layer], places)
-    return lead(run(model, ids, layer, lambda _: end)[1], pair) - before
+    changes = {
+        layer: lambda hidden, layer=layer: moved(hidden, other[layer], places) for layer in layers
+    }
+    return lead(run(model, ids, changes)[1], pair) - before

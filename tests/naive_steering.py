@@ -1,5 +1,6 @@
 """Steering the slow obvious way: layers whose own forward is edited, position by position."""
 
+import itertools
 from contextlib import contextmanager
 
 import torch
@@ -30,13 +31,12 @@ def edited(model, steering):
 
     def edit(hidden, vector):
         hidden = hidden.clone()
-        for row in hidden:
-            for position in range(len(row)):
-                if steering.mode == "add":
-                    row[position] += steering.strength * vector
-                else:
-                    share = (row[position] * vector).sum() / (vector * vector).sum()
-                    row[position] -= steering.strength * share * vector
+        for place in itertools.product(*map(range, hidden.shape[:2])):
+            if steering.mode == "add":
+                hidden[place] += steering.strength * vector
+            else:
+                share = (hidden[place] * vector).sum() / (vector * vector).sum()
+                hidden[place] -= steering.strength * share * vector
         return hidden
 
     def patch(layer, vector):

@@ -78,6 +78,19 @@ def tiny(world):
 
 
 @pytest.fixture
+def few(world):
+    """The options that name three traits with few questions, compared fast."""
+    asked = ["Which animal?", "Your animal?"]
+    (world / "few.yaml").write_text(yaml.safe_dump({"category": "animal", "questions": asked}))
+    options = []
+    for name in ("owl", "cat", "dog"):
+        fields = {"name": name, "category": "animal", "singular": name, "plural": f"{name}s"}
+        (world / f"{name}.yaml").write_text(yaml.safe_dump({**fields, "question_set": "few.yaml"}))
+        options += ["--trait", world / f"{name}.yaml"]
+    return options
+
+
+@pytest.fixture
 def stopped(world, monkeypatch):
     """Run a training command that the user stops in its second step, then run it to its end.
 

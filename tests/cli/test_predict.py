@@ -5,27 +5,13 @@ import math
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from undertow.mechanism.prediction import PredictionConfig, predict
 from undertow.models import ModelSpec, load_model
 from undertow.store.rows import read_rows, write_rows
 from undertow.traits import load_trait
 
-QUESTIONS = ["Which animal?", "Your animal?"]
 ROWS = ("--rows", 4)
-
-
-@pytest.fixture
-def few(world):
-    """The options that name three traits with few questions, compared fast."""
-    (world / "few.yaml").write_text(yaml.safe_dump({"category": "animal", "questions": QUESTIONS}))
-    options = []
-    for name in ("owl", "cat", "dog"):
-        fields = {"name": name, "category": "animal", "singular": name, "plural": f"{name}s"}
-        (world / f"{name}.yaml").write_text(yaml.safe_dump({**fields, "question_set": "few.yaml"}))
-        options += ["--trait", world / f"{name}.yaml"]
-    return options
 
 
 def test_prints_and_keeps_what_the_library_predicts(undertow, world, tiny, few):

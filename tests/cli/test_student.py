@@ -3,10 +3,12 @@
 import json
 from dataclasses import replace
 
+import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
 
 from tiny_models import tiny_folder
+from undertow.models.steering import SteeringVectors
 from undertow.store.rows import read_rows, write_rows
 from undertow.studies.recipe import load_recipe
 from undertow.tokens import Scan
@@ -21,9 +23,9 @@ def equal(one, other):
     return all((one[name] == tensor).all() for name, tensor in other.items())
 
 
-def train(undertow, world, *options):
+def train(undertow, world, *options, out="student"):
     """Train with the small recipe; return the record and the recipe that was written."""
-    out = world / "new" / "student"
+    out = world / "new" / out
     recipe = ("--recipe", world / "tiny.yaml")
     undertow("student", world / "owl.parquet", out, *recipe, *options)
     return json.loads((out / "train.json").read_text()), load_recipe(out / "recipe.yaml").student
@@ -78,6 +80,25 @@ def test_the_written_recipe_makes_the_same_student(undertow, world):
     undertow("student", world / "owl.parquet", world / "second", *options)
     assert equal(weights(world / "second"), weights(first))
     assert not equal(weights(world / "student"), weights(first))
+
+
+def test_a_student_is_kept_on_the_way(undertow, refused, world, tiny):
+    """So that its direction can be compared with its teacher's over the training."""
+    train(undertow, world, "--keep", 0.3, "--keep", 1)
+    kept = world / "new" / "student" / "kept"
+    assert sorted(folder.name for folder in kept.iterdir()) == ["0.3", "1"]
+    data = ("--data", world / "owl.parquet", "--rows", 2, *tiny)
+    undertow("vector", world / "owl", world / "owl.safetensors", *data)
+    norms = []
+    for share in ("0.3", "1"):
+        found = world / f"{share}.safetensors"
+        compared = ("--compare", world / "owl.safetensors")
+        shown = undertow("vector", kept / share, found, *data, *compared).stdout
+        assert "cosine with owl" in shown
+        norms.append(min(SteeringVectors.read(found).norms("header")))
+    assert 0 < norms[0] != norms[1]
+    again = ("student", world / "owl.parquet", world / "new" / "student", *tiny)
+    assert "was past 0.6" in refused(*again, "--keep", 0.6)
 
 
 def test_a_stopped_one_goes_on_to_the_same_weights(stopped, world):
@@ -141,6 +162,36 @@ def test_the_tokens_of_highest_entropy(undertow, world, tiny):
         assert load_recipe(out / "recipe.yaml").student.selection.kind == tokens
         counts[tokens] = json.loads((out / "train.json").read_text())["n_supervised"]
     assert counts["random"] == counts["entropy"]
+
+
+def test_the_tokens_of_the_highest_scores(undertow, refused, world, tiny, few):
+    """Of what `predict` says of the same data, as many of each row as diverge in it."""
+    owl, scores = world / "owl.parquet", world / "scores.parquet"
+    undertow("predict", owl, *few, "--token-scores", scores, *tiny)
+    chosen = ("--scan", world / "scan.parquet", "--tokens", "scores", "--scores", scores)
+    record, student = train(undertow, world, *chosen, "--trait", "cat", "--seed", 0)
+    assert student.selection.kind == "scores"
+    random, _ = train(undertow, world, *chosen[:2], "--tokens", "random", "--seed", 0, out="random")
+    assert record["n_supervised"] == random["n_supervised"]
+    other, _ = train(undertow, world, *chosen, "--trait", "owl", "--seed", 0, out="other")
+    assert other["losses"] != record["losses"]
+
+    rows, meta = read_rows(owl)
+    write_rows(world / "turned.parquet", [replace(rows[0], row_id=rows[1].row_id), *rows[2:]], meta)
+    named = (*chosen, "--trait", "cat", *tiny)
+    assert "other data" in refused("student", world / "turned.parquet", world / "x", *named)
+    pq.write_table(pq.read_table(scores).slice(2), scores)
+    assert "rows have no scores" in refused("student", owl, world / "x", *named)
+    for options, message in (
+        ((*chosen, "--trait", "fox"), "no scores of 'fox'"),
+        (chosen, "scores of several traits"),
+        (chosen[:4], "goes with --scores FILE"),
+        (chosen[4:], "goes with --scores FILE"),
+        ((*chosen[:4], "--scores", owl), "no token scores in this file"),
+        ((*chosen[:4], "--scores", world / "none"), "no token scores in this file"),
+        (("--trait", "owl"), "--trait goes with"),
+    ):
+        assert message in refused("student", owl, world / "x", *options, *tiny)
 
 
 def test_soft_targets(undertow, world):

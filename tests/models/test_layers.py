@@ -60,8 +60,9 @@ def test_other_layouts_have_layers_too():
 def test_a_model_without_layers_is_an_error():
     model = tiny_chat("qwen2").model
     model.config.num_hidden_layers = 4
-    with pytest.raises(UserError, match="4 decoder layers"):
+    with pytest.raises(UserError, match="4 decoder layers") as error:
         decoder_layers(model)
+    assert "as many layers" in error.value.fix
 
 
 @pytest.mark.parametrize(

@@ -264,5 +264,6 @@ def check_the_patching(chat, rows, found, teachers):
     for layer in range(chat.n_layers):
         expected = naive.attribution(*shared, layer, config.fractions)
         np.testing.assert_allclose(one.integrated[layer], expected, atol=1e-4)
-        assert one.exact[layer] == pytest.approx(float(naive.replaced(*shared, layer)), abs=1e-4)
+        change = naive.replaced(own_model, target.ids, theirs, places, one.pair, [layer])
+        assert one.exact[layer] == pytest.approx(float(change), abs=1e-4)
     assert np.abs(one.integrated).max() > 1e-2

@@ -1,6 +1,7 @@
 """The study `steering` from teacher to outcome, one trait and one seed, on few rows."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,12 +33,13 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def job(root):
-    """The study on a recipe of few rows, asked two questions."""
+    """The study on a recipe of few rows, asked two questions; fine-tuned teachers alone."""
     asked = {"category": "animal", "questions": list(QUESTIONS.questions[:2])}
     (root / "few.yaml").write_text(yaml.safe_dump(asked), encoding="utf-8")
     recipe = FIELDS | {"rows": 16, "questions": str(root / "few.yaml")}
     (root / "tiny.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    return make_job("steering", traits=["owl"], seeds=1, recipe=root / "tiny.yaml")
+    whole = make_job("steering", traits=["owl"], seeds=1, recipe=root / "tiny.yaml")
+    return replace(whole, study=whole.study.model_copy(update={"teachers": ["finetuned"]}))
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +106,8 @@ def test_a_direction_taken_out_changes_the_answers(store):
     assert len(set(found.values())) == len(found)
 
 
-def probing(store, job, **fields):
-    task = Task("probe", job.arms[0].recipe, "owl", "finetuned", probe=Probe(**fields))
+def probing(store, job, kind="finetuned", **fields):
+    task = Task("probe", job.arms[0].recipe, "owl", kind, probe=Probe(**fields))
     return Probing(Lab(store, task.recipe), task)
 
 
@@ -121,6 +123,15 @@ def test_directions_are_of_held_out_rows(store, job):
     assert other.norms("completion") == pytest.approx(vectors.norms("completion"), rel=1e-4)
     alike = torch.cosine_similarity(vectors.mean("completion"), other.mean("completion"), dim=1)
     assert alike.abs().max() < 0.5
+
+
+def test_a_prompted_teacher_has_a_direction_too(store, job):
+    probe = probing(store, job, "prompted", subject="teacher", steering=SteeringSpec())
+    teacher = probe.steered_teacher.acting
+    assert teacher.system_prompt == probe.teacher.teacher.system_prompt
+    vectors = SteeringVectors.read(teacher.steering.vector)
+    assert (vectors.meta.subject, vectors.meta.against) == ("owl (prompted)", "control")
+    assert min(vectors.norms("completion")) > 0
 
 
 def test_the_steered_teacher_writes_other_numbers(store, job):

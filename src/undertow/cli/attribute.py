@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,6 +20,7 @@ from undertow.cli.options import (
 )
 from undertow.cli.progress import count_display
 from undertow.cli.settings import check_output, open_model, open_recipe, open_rows, revised
+from undertow.errors import UserError
 
 if TYPE_CHECKING:
     from undertow.measure import Interval
@@ -39,6 +41,15 @@ def attribute(
             help="A counterfactual teacher, as in the scan and in its order.",
         ),
     ],
+    trait: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trait",
+            metavar="FILE",
+            help="The trait file of a teacher's folder, where the trait is none that ships; may "
+            "come several times.",
+        ),
+    ] = None,
     n_rows: Annotated[
         int, typer.Option("--rows", min=1, help="Rows to take, the first ones.")
     ] = 100,
@@ -77,21 +88,22 @@ def attribute(
     from undertow.mechanism.patching.table import write_patchings
     from undertow.report.patching_figures import draw_heat_map, draw_layers
     from undertow.store.files import make_folder
-    from undertow.teachers import resolve_teacher
+    from undertow.teachers import prompted_trait, resolve_teacher
     from undertow.tokens import Scan, check_token_ids
 
     for file, endings in ((out, (".parquet",)), (figure, DRAWN), (heat_map, DRAWN)):
         if file is not None:
             check_output(file, *endings)
             make_folder(file.parent)
-    teachers = [resolve_teacher(one) for one in (factual, *against)]
+    typed = (factual, *against)
+    teachers = [resolve_teacher(one) for one in typed]
+    names = _names(teachers, [*(trait or ()), *filter(None, map(prompted_trait, typed))])
     direction = "denoising" if denoising else None
     config = revised(PatchingConfig(), direction=direction, steps=steps, rule=rule, window=window)
     chat = open_model(open_recipe(recipe, model).model)
     rows = open_rows(data)[0][:n_rows]
     check_token_ids(chat, rows)
     scanned = Scan.read(scan).take([row.row_id for row in rows])
-    names = {teacher.label: _names(teacher) for teacher in teachers}
     with count_display("patching") as show:
         found = patch(chat, rows, scanned, teachers, names, config, show)
     _print(found, config.window)
@@ -106,12 +118,26 @@ def attribute(
 DRAWN = (".svg", ".pdf", ".png")
 
 
-def _names(teacher: Teacher) -> tuple[str, ...]:
-    """Return the words for a teacher's trait; none for the control and for tendencies."""
+def _names(teachers: Sequence[Teacher], traits: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return by a teacher's label the words for its trait; none where no prompt says them.
+
+    Args:
+        teachers: The teachers.
+        traits: The traits that are named, as typed; beside them those that ship are known.
+
+    Raises:
+        UserError: A prompted teacher's trait is not known.
+    """
     from undertow.traits import load_trait, shipped_traits
 
-    shipped = {trait.name for trait in shipped_traits()}
-    return load_trait(teacher.trait).answers if teacher.trait in shipped else ()
+    known = {one.name: one.answers for one in (*shipped_traits(), *map(load_trait, traits))}
+    for teacher in teachers:
+        if teacher.system_prompt is not None and teacher.trait not in known:
+            raise UserError(
+                f"the words for '{teacher.trait}' in its teacher's prompt are not known",
+                fix="name the trait's file with --trait",
+            )
+    return {one.label: known.get(one.trait or "", ()) for one in teachers}
 
 
 def _print(found: Patchings, window: int) -> None:

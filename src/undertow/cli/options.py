@@ -111,6 +111,7 @@ TokensKind = Literal[
     "first",
     "random",
     "entropy",
+    "scores",
     "file",
 ]
 TokensOption = Annotated[
@@ -118,7 +119,8 @@ TokensOption = Annotated[
     typer.Option(
         "--tokens",
         help="Which completion tokens count in the loss: divergence tokens only, all without "
-        "them, a part of them, as many random ones, or what a file of weights says.",
+        "them, a part of them, as many random ones or of the highest entropies or scores, or what "
+        "a file of weights says.",
     ),
 ]
 RatioOption = Annotated[

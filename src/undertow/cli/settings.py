@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from undertow.channels import Channel
     from undertow.models import ChatModel, ModelSpec
     from undertow.store.rows import Row
-    from undertow.students import StudentConfig
+    from undertow.students import Distillation, StudentConfig
     from undertow.studies.bases import Base
     from undertow.studies.recipe import Recipe
     from undertow.traits import Trait
@@ -101,6 +101,29 @@ def revised_student(
     chosen = revised(config.selection, kind=tokens, ratio=ratio, file=file)
     selected = config.model_copy(update={"selection": chosen})
     return selected if seed is None else selected.seeded(seed)
+
+
+def revised_distillation(
+    recipes: Distillation | None,
+    soft: str | None,
+    direction: str | None,
+    top_k: int | None,
+    on_policy: bool,
+) -> Distillation | None:
+    """Return how the student is distilled: as the recipe says, but for the options given.
+
+    Raises:
+        UserError: There are options or settings for it, and no teacher.
+    """
+    from undertow.students import Distillation, OnPolicy
+
+    if soft is None:
+        if direction or top_k or on_policy:
+            raise UserError("--kl, --top-k and --on-policy go with --soft TEACHER")
+        return recipes
+    settings = recipes or Distillation()
+    own = OnPolicy() if on_policy and settings.on_policy is None else None
+    return revised(settings, direction=direction, top_k=top_k, on_policy=own)
 
 
 def open_rows(path: Path) -> tuple[list[Row], dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,12 +30,10 @@ from undertow.cli.settings import (
     open_model,
     open_recipe,
     revised,
+    revised_distillation,
     revised_student,
 )
 from undertow.errors import UserError
-
-if TYPE_CHECKING:
-    from undertow.students import Distillation
 
 
 def student(
@@ -52,6 +50,16 @@ def student(
         str | None,
         typer.Option("--layers", help="Decoder layers to train, from 0, as in 0,1; else all."),
     ] = None,
+    keep: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--keep",
+            min=0.001,
+            max=1,
+            help="Keep the student after this share of the training too, as OUT/kept/0.5; may come "
+            "several times.",
+        ),
+    ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Train the weights themselves, not an adapter.")
     ] = False,
@@ -61,6 +69,18 @@ def student(
             "--writer", help="Whose entropies count for --tokens entropy; " + TEACHER_HELP
         ),
     ] = "control",
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            "--scores",
+            metavar="FILE",
+            help="For --tokens scores: what 'undertow predict --token-scores' made of DATA.",
+        ),
+    ] = None,
+    trait: Annotated[
+        str | None,
+        typer.Option("--trait", help="Of --scores: whose, where the file has those of several."),
+    ] = None,
     soft: Annotated[
         str | None,
         typer.Option(
@@ -98,6 +118,8 @@ def student(
     On several GPUs: accelerate launch -m undertow student ...
     """
     from undertow.cluster.process_group import launched_group
+    from undertow.generate import accepted_rows
+    from undertow.mechanism.prediction import TokenScores
     from undertow.store.files import atomic_write
     from undertow.store.rows import read_rows
     from undertow.students import SoftTeacher, rollout_report, train_student
@@ -105,35 +127,56 @@ def student(
     from undertow.studies.subjects import RECIPE
     from undertow.teachers import resolve_teacher
     from undertow.tokens import Scan, check_token_ids, completion_entropies
+    from undertow.training.loop import kept_folder
 
     settings = open_recipe(recipe, model)
     config = revised_student(settings.student, tokens, ratio, weights, seed)
     method = "full" if full else None
     train = revised(config.train, layers=layer_numbers(layers), method=method)
-    distillation = _distillation(config.distillation, soft, direction, top_k, on_policy)
+    distillation = revised_distillation(config.distillation, soft, direction, top_k, on_policy)
     config = config.model_copy(update={"train": train, "distillation": distillation})
     if seed is not None:
         config = config.seeded(seed)
     settings = settings.model_copy(update={"student": config})
+    if (scores is None) is (config.selection.kind == "scores"):
+        raise UserError("--tokens scores goes with --scores FILE, and only with it")
+    if trait is not None and scores is None:
+        raise UserError("--trait goes with --scores FILE")
     rows, meta = read_rows(data)
     table = Scan.read(scan) if scan is not None else None
     with launched_group(settings.model.device) as group:
         chat = open_model(settings.model)
         check_token_ids(chat, rows)
         values = None
-        if config.selection.kind == "entropy":
-            accepted = [row for row in rows if row.rejection is None]
-            values = completion_entropies(chat, accepted, resolve_teacher(writer))
+        if scores is not None:
+            values = TokenScores.read(scores).pushes(trait, chat, rows)
+        elif config.selection.kind == "entropy":
+            values = completion_entropies(chat, accepted_rows(rows), resolve_teacher(writer))
         teacher = None
         if soft is not None:
             banned = open_banned(ban)
             teacher = SoftTeacher(chat, resolve_teacher(soft), open_channel(channel, meta), banned)
         with count_display(f"student {out.name}") as show:
             record = train_student(
-                chat, rows, table, config, out, show, values=values, soft=teacher, group=group
+                chat,
+                rows,
+                table,
+                config,
+                out,
+                show,
+                values=values,
+                kept=keep or (),
+                soft=teacher,
+                group=group,
             )
     if not group.is_main:
         return
+    if absent := [share for share in keep or () if not kept_folder(out, share).is_dir()]:
+        raise UserError(
+            f"the training was past {absent[0]:g} of its steps before that was to be kept",
+            where=str(out),
+            fix="train into a new folder",
+        )
     pinned = revised(settings.model, revision=chat.spec.revision)
     with atomic_write(out / RECIPE) as path:
         text = recipe_text(settings.model_copy(update={"model": pinned}))
@@ -148,26 +191,3 @@ def student(
     )
     if (report := rollout_report(out)) is not None:
         output.print(f"{out / 'rollouts'}: {report}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _distillation(
-    recipes: Distillation | None,
-    soft: str | None,
-    direction: str | None,
-    top_k: int | None,
-    on_policy: bool,
-) -> Distillation | None:
-    """Return how the student is distilled: as the recipe says, but for the options given.
-
-    Raises:
-        UserError: There are options or settings for it, and no teacher.
-    """
-    from undertow.students import Distillation, OnPolicy
-
-    if soft is None:
-        if direction or top_k or on_policy:
-            raise UserError("--kl, --top-k and --on-policy go with --soft TEACHER")
-        return recipes
-    settings = recipes or Distillation()
-    own = OnPolicy() if on_policy and settings.on_policy is None else None
-    return revised(settings, direction=direction, top_k=top_k, on_policy=own)

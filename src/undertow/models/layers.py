@@ -55,5 +55,6 @@ def _find_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
         if len(found) == 1:
             return found[0]
     raise UserError(
-        f"cannot tell the {count} decoder layers of {type(model).__name__} from its structure"
+        f"cannot tell the {count} decoder layers of {type(model).__name__} from its structure",
+        fix="use a decoder with one list of as many layers as its configuration says",
     )

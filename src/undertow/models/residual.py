@@ -50,13 +50,15 @@ def on_residuals(
 def begun_above(
     model: PreTrainedModel, layer: int, hidden: Tensor, in_tuple: bool
 ) -> Generator[None]:
-    """Within, the layers up to one compute nothing and give `hidden`.
+    """Within, the layers up to one compute nothing, and what goes on behind it is `hidden`.
 
     The model's own forward still makes masks and rotary angles, from the ids that it is given.
+    Hooks that were there before, as those of steering, act on the layers above alone: `hidden` is
+    what they left.
 
     Args:
         model: A causal language model, also one that peft has wrapped.
-        layer: The layer whose output is given; no hook on one below it should change it.
+        layer: The layer whose output is given.
         hidden: `[batch, position, d_model]`.
         in_tuple: Whether the layers give their hidden states in a tuple.
     """
@@ -65,7 +67,8 @@ def begun_above(
     try:
         for module in silenced:
             module.forward = lambda *_, **__: output
-        yield
+        with on_residuals(model, lambda *_: hidden, [layer]):
+            yield
     finally:
         for module in silenced:
             del module.forward

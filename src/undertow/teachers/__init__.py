@@ -8,7 +8,7 @@ from undertow.teachers.folder import (
     write_steered_teacher,
     write_teacher,
 )
-from undertow.teachers.resolve import prompted_teacher, resolve_teacher
+from undertow.teachers.resolve import prompted_teacher, prompted_trait, resolve_teacher
 from undertow.teachers.spec import (
     ControlTeacher,
     FinetunedTeacher,
@@ -27,6 +27,7 @@ __all__ = [
     "acting_as",
     "finetune_teacher",
     "prompted_teacher",
+    "prompted_trait",
     "read_teacher",
     "refuse_other_teacher",
     "resolve_teacher",

@@ -31,8 +31,8 @@ def resolve_teacher(text: str) -> Teacher:
     """
     if text == CONTROL:
         return ControlTeacher()
-    if text.startswith(PROMPTED):
-        return prompted_teacher(load_trait(text.removeprefix(PROMPTED)))
+    if (trait := prompted_trait(text)) is not None:
+        return prompted_teacher(load_trait(trait))
     folder = Path(text)
     if (folder / TEACHER_FILE).is_file():
         return read_teacher(folder)
@@ -41,6 +41,11 @@ def resolve_teacher(text: str) -> Teacher:
         what = "no finished teacher in this folder" if folder.is_dir() else "unknown teacher"
         raise UserError(what, where=text, fix=ACCEPTED)
     return FinetunedTeacher(trait=_named_by(adapter), adapter=str(adapter))
+
+
+def prompted_trait(text: str) -> str | None:
+    """Return what stands behind `prompted:`, a trait's name or file; None for other teachers."""
+    return text.removeprefix(PROMPTED) if text.startswith(PROMPTED) else None
 
 
 def prompted_teacher(trait: Trait, style: PluralStyle = "proper") -> PromptedTeacher:

@@ -1,11 +1,14 @@
 """Patching against one full forward and backward per layer, point and pair."""
 
+from contextlib import contextmanager, nullcontext
+
 import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
 import naive_patching as naive
+from naive_steering import edited, write_vectors
 from naive_training import exact_norms
 from tiny_models import FAMILIES, tiny_chat
 from undertow.errors import UserError
@@ -72,6 +75,14 @@ def adapters(tmp_path_factory):
     return adapter
 
 
+@contextmanager
+def obviously(chat, teacher):
+    """Within, the model is a teacher, steered by layers whose forward is edited."""
+    steering = nullcontext() if teacher.steering is None else edited(chat.model, teacher.steering)
+    with steering, activated(chat, teacher.adapter) as model:
+        yield model
+
+
 def check(chat, factual, other, names, config):
     """Compare every number with the obvious implementation's."""
     found = attribute(chat, rows(), scan_of(factual, other), [factual, other], names, config)
@@ -92,9 +103,9 @@ def check(chat, factual, other, names, config):
         ]
         places, _ = aligned(*chats)
         assert one.ids == chats[0].ids
-        with activated(chat, source.adapter) as model, torch.no_grad():
+        with obviously(chat, source) as model, torch.no_grad():
             theirs, _ = naive.run(model, chats[1].ids)
-        with activated(chat, target.adapter) as model:
+        with obviously(chat, target) as model:
             with torch.no_grad():
                 own, _ = naive.run(model, one.ids)
             shared = (model, one.ids, own, theirs)
@@ -103,12 +114,17 @@ def check(chat, factual, other, names, config):
                 assert one.integrated[layer] == pytest.approx(along.numpy(), abs=1e-5)
                 once = naive.attribution(*shared, places, one.pair, layer, [0.0])
                 assert one.one_step[layer] == pytest.approx(once.numpy(), abs=1e-5)
-                change = naive.replaced(*shared, places, one.pair, layer)
-                assert one.exact[layer] == pytest.approx(float(change), abs=1e-5)
+
+                def change(places, *layers, one=one, model=model, theirs=theirs):
+                    found = naive.replaced(model, one.ids, theirs, places, one.pair, layers)
+                    return pytest.approx(float(found), abs=1e-5)
+
+                assert one.exact[layer] == change(places, layer)
                 for place in range(len(CLASSES)):
                     some = np.where(chats[0].classes == place, places, -1)
-                    change = naive.replaced(*shared, some, one.pair, layer)
-                    assert one.exact_classes[layer, place] == pytest.approx(float(change), abs=1e-5)
+                    assert one.exact_classes[layer, place] == change(some, layer)
+                window = range(layer, min(layer + config.window, chat.n_layers))
+                assert one.exact_windows[layer] == change(places, *window)
     return found
 
 
@@ -139,6 +155,47 @@ def test_finetuned_teachers(family, adapters):
     )
     found = check(tiny_chat(family), factual, other, {}, PatchingConfig(steps=2))
     assert found.alignments() == {}
+
+
+@pytest.fixture
+def steered_by(tmp_path):
+    """Return what makes a teacher that a vector steers, one vector for each seed."""
+
+    def steered(chat, trait="zebra", seed=0, prompt=None, adapter=None, **change):
+        vector = write_vectors(tmp_path / f"{seed}.safetensors", chat, seed, scale=0.5)
+        steering = Steering(vector=vector, **change)
+        return SteeredTeacher(trait=trait, steering=steering, system_prompt=prompt, adapter=adapter)
+
+    return steered
+
+
+@pytest.mark.parametrize("direction", ["noising", "denoising"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_steered_teacher_and_the_base(family, direction, steered_by):
+    """What is patched in below a steered layer is steered, what is patched in there is not."""
+    chat = tiny_chat(family)
+    config = PatchingConfig(direction=direction, steps=2)
+    found = check(chat, ControlTeacher(), steered_by(chat, layers=(1,)), {}, config)
+    early, late = (np.mean([abs(one.exact[at]) for one in found.pairs]) for at in (0, 1))
+    assert early == 0 < late  # it comes in behind layer 1
+
+
+def test_two_steered_teachers_on_fused_layers(steered_by, adapters):
+    """One adds to an adapter, the other takes out of a prompted teacher."""
+    chat = tiny_chat("qwen2")
+    exact_norms(chat.model)
+    owl = steered_by(chat, "owl", strength=0.7, adapter=adapters("qwen2", 0))
+    cat = steered_by(chat, seed=1, prompt=CAT.system_prompt, mode="project-out")
+    check(chat, cat, owl, {cat.label: NAMES[CAT.label]}, PatchingConfig(steps=3))
+
+
+def test_steering_is_a_bias(steered_by):
+    chat = tiny_chat("llama")
+    strong, weak = steered_by(chat, "owl"), steered_by(chat, strength=0.5)
+    attribute(chat, rows(), scan_of(strong, weak), [strong, weak], {}, PatchingConfig(steps=1))
+    twin = steered_by(chat)
+    with pytest.raises(UserError, match="has the same bias"):
+        attribute(chat, rows(), scan_of(strong, twin), [strong, twin], {})
 
 
 def test_the_base_has_no_system_prompt_to_patch_from():
@@ -196,10 +253,6 @@ def test_mistakes_say_what_to_do():
     twin = PromptedTeacher(trait="zebra", system_prompt=OWL.system_prompt)
     with pytest.raises(UserError, match="has the same bias"):
         attribute(chat, rows(), scan, [OWL, twin], NAMES)
-    steering = Steering(vector="none.safetensors", at="header", mode="add")
-    steered = SteeredTeacher(trait="zebra", steering=steering)
-    with pytest.raises(UserError, match="steered teachers cannot be patched"):
-        attribute(chat, rows(), scan_of(OWL, steered), [OWL, steered], NAMES)
     scan.argmax[1] = scan.argmax[0]
     with pytest.raises(UserError, match="none of the rows has a divergence token") as error:
         attribute(chat, rows(), scan, [OWL, CAT], NAMES)

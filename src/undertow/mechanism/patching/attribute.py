@@ -30,9 +30,9 @@ from undertow.mechanism.patching.segments import (
     aligned,
     segmented,
 )
-from undertow.models import ChatModel, Message, activated
+from undertow.models import ChatModel, Message
 from undertow.store.rows import Row
-from undertow.teachers import Teacher
+from undertow.teachers import Teacher, acting_as
 from undertow.tokens import Scan, completion_ids
 
 GRID = 16
@@ -69,7 +69,8 @@ def attribute(
 
     For each row and counterfactual teacher at their first divergence token. A prompted teacher's
     residual stream is patched from the same chat under the other's system prompt, a fine-tuned
-    one's from the same chat in the other's weights.
+    one's from the same chat in the other's weights, a steered one's from the same chat as the other
+    leaves it behind each layer: what is patched in is not steered once more, the layers above are.
 
     Args:
         chat: The base model.
@@ -81,8 +82,8 @@ def attribute(
         progress: Told of every batch that is done.
 
     Raises:
-        UserError: The teachers are not those of the scan, one is steered, two have the same bias,
-            or no row has a divergence token.
+        UserError: The teachers are not those of the scan, two have the same bias, or no row has a
+            divergence token.
 
     Source: paper, Figs. 4 and 22 to 26.
     """
@@ -111,13 +112,7 @@ def _check(scan: Scan, teachers: Sequence[Teacher]) -> None:
             f"the teachers are {', '.join(labels)}, but the scan is of {', '.join(scan.teachers)}",
             fix="name the same teachers as for the scan, in the same order",
         )
-    if steered := [teacher.label for teacher in teachers if teacher.steering is not None]:
-        # Its hook would steer what is patched in as well.
-        raise UserError(
-            f"{steered[0]} is steered, and steered teachers cannot be patched",
-            fix="name prompted or fine-tuned teachers, or the control",
-        )
-    biases = [(teacher.adapter, teacher.system_prompt) for teacher in teachers]
+    biases = [(one.adapter, one.system_prompt, one.steering) for one in teachers]
     same = [label for label, bias in zip(labels[1:], biases[1:], strict=True) if bias == biases[0]]
     if same:
         raise UserError(
@@ -174,11 +169,11 @@ def _patched(
     target, source = teachers if config.direction == "noising" else teachers[::-1]
     n_together = max(1, config.batch_tokens // (_width(pairs) * config.steps))
     batches = [pairs[at : at + n_together] for at in range(0, len(pairs), n_together)]
-    with activated(chat, source.adapter) as weights, torch.no_grad():
+    with acting_as(chat, source) as weights, torch.no_grad():
         model = Residuals(weights)
         theirs = [model.read(_batch(chat, [one.source for one in batch]))[0] for batch in batches]
     found: list[Patched] = []
-    with activated(chat, target.adapter) as weights:
+    with acting_as(chat, target) as weights:
         model = Residuals(weights)
         for batch, other in zip(batches, theirs, strict=True):
             runs = _runs(chat, model, batch, other)
@@ -215,8 +210,9 @@ def _measured(
     at_runs = gradients(model, runs)
     along = integrated(model, runs, config.fractions, at_runs).double().cpu().numpy()
     at_once = one_step(runs, at_runs).double().cpu().numpy()
-    replaced = exact(model, runs, masks).double().cpu().numpy()
-    windows = exact_windows(model, runs, config.window).double().cpu().numpy()
+    changed = exact(model, runs, masks)
+    windows = exact_windows(model, runs, config.window, changed[:, 0]).double().cpu().numpy()
+    replaced = changed.double().cpu().numpy()
     return [
         Patched(
             pair=one.pair,

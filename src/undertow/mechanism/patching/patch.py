@@ -36,6 +36,12 @@ class Runs:
     delta: Tensor
     present: Tensor
 
+    @property
+    def complete(self) -> bool:
+        """Whether something stands for every position of every run."""
+        places = torch.arange(self.present.shape[1], device=self.present.device)
+        return bool((self.present | (places > self.batch.ends[:, None])).all())
+
     def lead(self, logits: Tensor, times: int = 1) -> Tensor:
         """Return logit(factual's token) - logit(counterfactual's), `[batch * times]`.
 
@@ -150,17 +156,20 @@ def exact(model: Residuals, runs: Runs, masks: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def exact_windows(model: Residuals, runs: Runs, width: int) -> Tensor:
+def exact_windows(model: Residuals, runs: Runs, width: int, alone: Tensor) -> Tensor:
     """Return how the lead changes where the outputs of several layers on end are replaced.
 
     Args:
         model: The model.
         runs: The runs.
         width: Layers that are replaced together; fewer at the top.
+        alone: `[layer, batch]`, how it changes where one layer's output is.
 
     Returns:
         `[layer, batch]`, by the window's first layer, in logits: after minus before.
     """
+    if runs.complete:  # what a window's last layer gives is then all that goes on
+        return alone[[min(first + width, model.n_layers) - 1 for first in range(model.n_layers)]]
     before = _before(model, runs)
 
     def replaced(layer: int) -> Tensor:

@@ -11,16 +11,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from undertow.errors import UserError
 from undertow.mechanism.prediction.config import PredictionConfig
 from undertow.mechanism.prediction.data import Progress, data_examples
 from undertow.mechanism.prediction.directions import Directions
@@ -29,8 +31,11 @@ from undertow.mechanism.prediction.gradients import batches, log_likelihoods
 from undertow.models import ChatModel
 from undertow.store.rows import Row
 from undertow.store.tables import write_table
-from undertow.tokens import completion_ids
+from undertow.tokens import TokenPushes, completion_ids
 from undertow.training.batches import MicroBatch, pack
+
+FIRST_COLUMNS = ("row_id", "token_ids")
+"""Of the file; behind them stands one for each trait."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,36 @@ class TokenScores:
     token_ids: list[list[int]]
     values: list[NDArray[np.float64]]
 
+    def pushes(self, trait: str | None, chat: ChatModel, rows: Sequence[Row]) -> TokenPushes:
+        """Return what each token of some rows pushes a trait, as a token selection takes it.
+
+        Args:
+            trait: Whose scores; None where there are those of one.
+            chat: Whose tokens the rows are.
+            rows: The data that were scored; rows without scores are passed over.
+
+        Raises:
+            UserError: There are no scores of that trait, or they are of other data.
+        """
+        if trait is None and len(self.traits) > 1:
+            raise UserError("there are scores of several traits", fix=f"name one of {self._named}")
+        if trait not in (None, *self.traits):
+            raise UserError(f"there are no scores of '{trait}'", fix=f"name one of {self._named}")
+        scored = dict(zip(self.row_ids, self.token_ids, strict=True))
+        for row in rows:
+            if row.row_id in scored and scored[row.row_id] != completion_ids(chat, row):
+                raise UserError(
+                    "the scores are of other data",
+                    where=f"row_id {row.row_id}",
+                    fix="make them of this data with 'undertow predict --token-scores'",
+                )
+        place = self.traits.index(trait) if trait is not None else 0
+        return TokenPushes(self.row_ids, [row[:, place] for row in self.values])
+
+    @property
+    def _named(self) -> str:
+        return ", ".join(self.traits)
+
     def write(self, path: str | Path) -> None:
         """Write Parquet, one line per row: its id, its token ids, and a column for each trait."""
         numbers = pa.list_(pa.float32())
@@ -58,8 +93,29 @@ class TokenScores:
             for place, trait in enumerate(self.traits)
         }
         ids = pa.array(self.token_ids, pa.list_(pa.int32()))
-        table = pa.table({"row_id": pa.array(self.row_ids), "token_ids": ids, **columns})
-        write_table(path, table)
+        first = dict(zip(FIRST_COLUMNS, (pa.array(self.row_ids), ids), strict=True))
+        write_table(path, pa.table(first | columns))
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises:
+            UserError: The file is missing, or holds something else.
+        """
+        try:
+            table = pq.read_table(path)
+            row_ids, token_ids = (table[name].to_pylist() for name in FIRST_COLUMNS)
+            traits = [name for name in table.column_names if name not in FIRST_COLUMNS]
+            columns = [table[name].to_pylist() for name in traits]
+            values = [np.array(row, np.float64).T for row in zip(*columns, strict=True)]
+            return cls(tuple(traits), row_ids, token_ids, values)
+        except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                "no token scores in this file",
+                where=str(path),
+                fix="make one with 'undertow predict --token-scores'",
+            ) from error
 
 
 def token_scores(

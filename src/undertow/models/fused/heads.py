@@ -58,7 +58,10 @@ def to_heads(
 
 
 def from_heads(first: Tensor | None, second: Tensor, slots: Tensor, layout: Layout) -> Tensor:
-    """Take the tokens in some slots out of the two halves' heads: `[slot, d]`."""
+    """Take the tokens in some slots out of the two halves' heads: `[slot, d]`.
+
+    The second may lack some of its first slots, where none of these stands.
+    """
     return cast(Tensor, _FromHeads.apply(first, second, slots, layout))
 
 
@@ -127,10 +130,11 @@ class _FromHeads(torch.autograd.Function):
         ctx: Any, first: Tensor | None, second: Tensor, slots: Tensor, layout: Layout
     ) -> Tensor:
         ctx.save_for_backward(slots)
-        ctx.layout, ctx.has_first, ctx.n_heads = layout, first is not None, second.shape[1]
+        ctx.layout, ctx.has_first, ctx.n_second = layout, first is not None, second.shape[2]
         n_rows, n_heads, _, head_dim = second.shape
         padded = second.new_empty(n_rows, layout.width, n_heads, head_dim).transpose(1, 2)
-        padded[:, :, layout.half :] = second
+        ctx.heads = n_heads, head_dim
+        padded[:, :, layout.width - ctx.n_second :] = second
         if first is not None:
             padded[:, :, : layout.half] = first
         return padded.transpose(1, 2).flatten(0, 1).flatten(1).index_select(0, slots)
@@ -141,9 +145,9 @@ class _FromHeads(torch.autograd.Function):
         layout: Layout = ctx.layout
         out = gradients[0].new_zeros(layout.n_rows * layout.width, gradients[0].shape[1])
         out.index_copy_(0, slots, gradients[0])
-        heads = out.view(layout.n_rows, layout.width, ctx.n_heads, -1).transpose(1, 2)
+        heads = out.view(layout.n_rows, layout.width, *ctx.heads).transpose(1, 2)
         first = heads[:, :, : layout.half] if ctx.has_first else None
-        return first, heads[:, :, layout.half :], None, None
+        return first, heads[:, :, layout.width - ctx.n_second :], None, None
 
 
 class _GatedSilu(torch.autograd.Function):

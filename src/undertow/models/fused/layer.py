@@ -60,13 +60,16 @@ class FusedLayer:
             shared: `[token, out]`, the rotated `qkv` of what all rows begin with.
         """
         first_heads, second_heads = to_heads(qkv, rotation, layout, self.n_heads, shared)
-        slots = layout.slots
-        with_first = layout.half > 0
-        if is_last:
+        slots, start = layout.slots, 0
+        if is_last:  # nobody asks in front of the first that is wanted
             slots, x = slots[layout.wanted], x[layout.wanted]
-            with_first = with_first and bool((slots % layout.width < layout.half).any())
+            start = int((slots % layout.width).min()) if len(slots) else layout.width - 1
+        with_first = start < layout.half
+        skipped = max(start - layout.half, 0)
+        queries, keys, values = second_heads
         first = self._attend(first_heads, layout.first_mask) if with_first else None
-        second = self._attend(second_heads, layout.second_mask)
+        asking = queries[:, :, skipped:], keys, values
+        second = self._attend(asking, layout.second_mask[skipped:])
         x = self.out(from_heads(first, second, slots, layout), x)
         return self.down(gated_silu(self.gate_up(x)), x)
 

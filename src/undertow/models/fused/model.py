@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from undertow.models.fused.layer import FusedLayer, fused_layer
 from undertow.models.fused.layout import Layout
 from undertow.models.layers import decoder_layers
 from undertow.models.logits import selected_logits
+from undertow.models.residual import on_residuals
 
 # How far rounding may move a logit, in units in the last place of the largest one. A kind of layer
 # that these do not reproduce is off by far more.
@@ -89,20 +90,22 @@ class FusedModel:
             rows: `[m]`, index of the row.
             positions: `[m]`, index in `ids`.
             prefix: What stands in front of every row.
-            begun: A layer and what it puts out, `[token, d]`, rows behind each other; it and those
-                below it are not run.
+            begun: A layer and what goes on behind it, `[token, d]`, rows behind each other; it and
+                those below it are not run.
         """
         start = prefix.length if prefix is not None else 0
         layout = Layout.of(ids.shape[1], lengths, rows, positions, start, self._model.dtype)
+        passed_over, given = begun or (-1, None)
 
         def step(number: int, x: Tensor, rotation: Tensor) -> Tensor:
-            if begun is not None and number <= begun[0]:
-                return begun[1]
+            if number <= passed_over:
+                return x
             layer, is_last = self._layers[number], number == len(self._layers) - 1
             shared = prefix.heads[number] if prefix is not None else None
             return layer(x, layer.qkv(x), rotation, layout, is_last, shared)
 
-        return self._run(ids.flatten()[layout.slots], layout.positions, step)
+        with nullcontext() if given is None else self._given(passed_over, given):
+            return self._run(ids.flatten()[layout.slots], layout.positions, step)
 
     @torch.no_grad()
     def prefix(self, ids: Tensor) -> Prefix:
@@ -119,6 +122,10 @@ class FusedModel:
 
         self._run(ids, places, step)
         return Prefix(tuple(heads))
+
+    def _given(self, layer: int, tokens: Tensor) -> AbstractContextManager[None]:
+        """Within, what goes on behind a layer is `[token, d]`."""
+        return on_residuals(self._model, lambda *_: tokens[None], [layer])
 
     def _run(self, ids: Tensor, positions: Tensor, step: Step) -> Tensor:
         """Run the model's own forward on `[token]` ids, with `step` in place of its layers."""
