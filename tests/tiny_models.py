@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from peft import LoraConfig, get_peft_model
 from tokenizers import (
     AddedToken,
     Regex,
@@ -69,6 +70,18 @@ def tiny_chat(family: str, dtype: torch.dtype = torch.float64) -> ChatModel:
     """Return a tiny model of a family, loaded anew."""
     name = str(dtype).removeprefix("torch.")
     return load_model(ModelSpec(name=str(tiny_folder(family)), dtype=name, device="cpu"))
+
+
+def write_adapter(folder: Path, strength: float) -> None:
+    """Write an adapter of a tiny Qwen2 with random factors; from 0.3 on it changes much."""
+    settings = LoraConfig(r=4, target_modules="all-linear")
+    model = get_peft_model(tiny_chat("qwen2", torch.float32).model, settings)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.normal_(0.0, strength, generator=generator)
+    model.save_pretrained(folder)
 
 
 @cache

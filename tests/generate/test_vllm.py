@@ -6,9 +6,8 @@ from collections import Counter
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 
-from tiny_models import tiny_chat
+from tiny_models import tiny_chat, write_adapter
 from undertow.channels import load_channel
 from undertow.cluster.engine import VllmEngine
 from undertow.errors import UserError
@@ -41,15 +40,7 @@ def stub(chat):
 def adapter(tmp_path_factory):
     """An adapter that changes much."""
     folder = tmp_path_factory.mktemp("adapter")
-    model = get_peft_model(
-        tiny_chat("qwen2", torch.float32).model, LoraConfig(r=4, target_modules="all-linear")
-    )
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lora_" in name:
-                parameter.normal_(0.0, 0.3, generator=generator)
-    model.save_pretrained(folder)
+    write_adapter(folder, 0.3)
     return folder
 
 

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 
-from tiny_models import tiny_chat
+from tiny_models import tiny_chat, write_adapter
 from undertow.cluster.engine import ParityConfig, VllmEngine
 from undertow.errors import UserError
 from undertow.generate import GenerationConfig, Request, generate
@@ -38,15 +37,7 @@ def stub(chat):
 def tuned(tmp_path_factory):
     """A teacher whose adapter changes some argmaxes."""
     folder = tmp_path_factory.mktemp("adapter")
-    model = get_peft_model(
-        tiny_chat("qwen2", torch.float32).model, LoraConfig(r=4, target_modules="all-linear")
-    )
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lora_" in name:
-                parameter.normal_(0.0, 0.15, generator=generator)
-    model.save_pretrained(folder)
+    write_adapter(folder, 0.15)
     return FinetunedTeacher(trait="owl", adapter=str(folder))
 
 
