@@ -7,8 +7,9 @@ from hypothesis import settings
 
 torch.set_num_threads(1)
 
-# Consoles are as wide as a test asks for: pytest-xdist's workers inherit COLUMNS, and colours that
-# are forced on a dumb terminal make rich fall back to 80 columns.
+# Consoles are as wide as a test asks for by COLUMNS: pytest-xdist's workers inherit one, and forced
+# colours on a dumb terminal make rich fall back to 80. (No test sets the width of a console: what
+# is put back afterwards is the width of that moment, for ever.)
 for name in ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE"):
     os.environ.pop(name, None)
 os.environ["TERM"] = "xterm"

@@ -31,8 +31,7 @@ def test_no_runs(cli, store):
     assert not store.root.exists()
 
 
-def test_list(cli, store, monkeypatch):
-    monkeypatch.setattr("undertow.cli.console.output.width", 200)
+def test_list(cli, store):
     runs = [finished_run(store, title="first [bold]"), finished_run(store, title="second")]
     result = cli()
     assert result.exit_code == 0
