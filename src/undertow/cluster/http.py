@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
+
+from undertow.errors import UserError
 
 UNREACHABLE = (ConnectionRefusedError, socket.gaierror, InvalidURL, ssl.SSLCertVerificationError)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -35,6 +38,28 @@ class HttpProblem(Exception):
         self.body = body
         self.unreachable = unreachable
         super().__init__(text)
+
+
+def key_headers(variable: str | None, where: str) -> dict[str, str]:
+    """Return the headers that bring the API key in an environment variable; None: there is none.
+
+    Args:
+        variable: Its name.
+        where: The field that names it.
+
+    Raises:
+        UserError: It is not set.
+    """
+    if variable is None:
+        return {}
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise UserError(
+            f"the environment variable {variable} is not set",
+            where=where,
+            fix="export it with the API key of the server",
+        )
+    return {"Authorization": f"Bearer {key}"}
 
 
 def send(

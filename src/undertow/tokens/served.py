@@ -46,15 +46,7 @@ def score_there(
         _question(name, prompt, completion)
         for prompt, completion in zip(prompts, completions, strict=True)
     ]
-    count = 0
-
-    def done(new: int) -> None:
-        nonlocal count
-        count += new
-        if progress is not None:
-            progress(count, len(questions))
-
-    lines = client.ask_all(questions, journal=journal, done=done)
+    lines = client.ask_all(questions, journal=journal, progress=progress)
     return [Score(np.array(argmax), np.array(margin, np.float64)) for argmax, margin in lines]
 
 

@@ -49,14 +49,6 @@ class AnswersThere:
         """Return a row per prompt, in order."""
         writing, chat = self._writing, self._chat
         requests = requests_of(prompts, first_row_id)
-        count = 0
-
-        def done(new: int) -> None:
-            nonlocal count
-            count += new
-            if progress is not None:
-                progress(count, len(requests))
-
         completions = write(
             self._client,
             self._client.adapter(writing.teacher.adapter),
@@ -65,6 +57,6 @@ class AnswersThere:
             writing.config,
             chat.end_ids,
             journal=self._journal,
-            done=done,
+            progress=progress,
         )
         return checked_rows(chat, requests, prompts, completions, writing.channel, writing.banned)

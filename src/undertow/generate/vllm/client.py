@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from undertow.cluster.engine import VllmEngine
 from undertow.cluster.http import HttpProblem, send
 from undertow.cluster.vllm_server import Server
 from undertow.errors import UserError
+from undertow.generate.generate import Progress
 from undertow.generate.vllm.journal import Journal
 from undertow.generate.vllm.replies import Answer, Nonsense, Question, choice_of, said_in
 from undertow.models.chat_model import file_hash
@@ -29,8 +30,6 @@ REFUSED = {
     404: "check 'url', which ends in /v1, and 'model'",
 }
 BASE_NAME = "base"
-Told = Callable[[int], None]
-"""Called with the number of new answers."""
 
 
 class VllmClient:
@@ -89,14 +88,14 @@ class VllmClient:
         questions: Sequence[Question[Answer]],
         *,
         journal: Journal | None = None,
-        done: Told | None = None,
+        progress: Progress | None = None,
     ) -> list[Answer]:
         """Return the answer to each question, many at a time.
 
         Args:
             questions: What is asked.
             journal: Keeps what was answered, and knows it the next time.
-            done: Told of every answer.
+            progress: Told of every answer.
 
         Raises:
             UserError: An answer is not to be had. Those that were are in the journal.
@@ -110,8 +109,8 @@ class VllmClient:
             }
             for one in as_completed(waiting):
                 answers[waiting[one]] = one.result()
-                if done is not None:
-                    done(1)
+                if progress is not None:
+                    progress(len(answers), len(questions))
         except BaseException as error:
             self._stopped.set()  # nobody tries again
             # What is under way may still come into the journal; who interrupts does not wait.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from undertow.cluster.engine import VllmEngine
+from undertow.cluster.http import key_headers
 from undertow.cluster.vllm_server import Server, started
 from undertow.errors import UserError
 from undertow.generate.vllm.client import BASE_NAME, VllmClient
@@ -88,16 +88,7 @@ def check_served(teachers: Sequence[Teacher]) -> None:
 def _found(engine: VllmEngine) -> Server:
     """Return the server that is there, with its key from the environment."""
     root = str(engine.url).rstrip("/").removesuffix("/v1")
-    if engine.api_key_env is None:
-        return Server(root)
-    key = os.environ.get(engine.api_key_env, "").strip()
-    if not key:
-        raise UserError(
-            f"the environment variable {engine.api_key_env} is not set",
-            where="engine.api_key_env",
-            fix="export it with the API key of the server",
-        )
-    return Server(root, {"Authorization": f"Bearer {key}"})
+    return Server(root, key_headers(engine.api_key_env, "engine.api_key_env"))
 
 
 @contextmanager

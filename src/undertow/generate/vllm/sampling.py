@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from undertow.generate.config import GenerationConfig
-from undertow.generate.vllm.client import Told, VllmClient
+from undertow.generate.generate import Progress
+from undertow.generate.vllm.client import VllmClient
 from undertow.generate.vllm.journal import Journal
 from undertow.generate.vllm.replies import Nonsense, Question, token_list
 
@@ -31,7 +32,7 @@ def write(
     end_ids: Sequence[int],
     *,
     journal: Journal | None = None,
-    done: Told | None = None,
+    progress: Progress | None = None,
 ) -> list[list[int]]:
     """Return the token ids of a completion per prompt, end token included where it came.
 
@@ -46,7 +47,7 @@ def write(
         config: How completions are drawn.
         end_ids: Tokens that end a turn; nothing else does.
         journal: Keeps them.
-        done: Told of every completion.
+        progress: Told of every completion.
 
     Raises:
         UserError: The server gives no answer, or cuts completions short.
@@ -56,7 +57,7 @@ def write(
         for prompt, row_id in zip(prompts, row_ids, strict=True)
     )
     questions = [Question(body, functools.partial(_read, body)) for body in bodies]
-    found = client.ask_all(questions, journal=journal, done=done)
+    found = client.ask_all(questions, journal=journal, progress=progress)
     if any(len(ids) < config.max_new_tokens and ids[-1] not in end_ids for ids in found):
         raise client.error(
             "the server cuts completions short: prompt and completion are longer than its models "

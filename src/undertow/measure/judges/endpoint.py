@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from undertow.cluster.http import HttpProblem, send
+from undertow.cluster.http import HttpProblem, key_headers, send
 from undertow.errors import UserError
 from undertow.measure.judges.asking import Reply, judge_by_asking
 from undertow.measure.judges.judge import Judgement
@@ -58,16 +57,7 @@ class EndpointJudge:
             UserError: The variable that the config names is not set.
         """
         self._config = config
-        self._headers: dict[str, str] = {}
-        if config.api_key_env is not None:
-            key = os.environ.get(config.api_key_env, "").strip()
-            if not key:
-                raise UserError(
-                    f"the environment variable {config.api_key_env} is not set",
-                    where="judge.api_key_env",
-                    fix="export it with the API key of the endpoint",
-                )
-            self._headers["Authorization"] = f"Bearer {key}"
+        self._headers = key_headers(config.api_key_env, "judge.api_key_env")
 
     @property
     def url(self) -> str:
