@@ -8,6 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tiny_study import write_tiny
+from undertow.cli.console import errors, output
 from undertow.cli.main import app
 
 
@@ -21,6 +22,13 @@ def succeed(*arguments):
     result = invoke(*arguments)
     assert result.exit_code == 0, result.output
     return result
+
+
+@pytest.fixture(autouse=True)
+def consoles_ask_how_wide_they_are():
+    """No test leaves a console with a width of its own, which every later one would get."""
+    yield
+    assert (output._width, errors._width) == (None, None)
 
 
 @pytest.fixture(scope="session")

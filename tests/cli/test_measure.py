@@ -15,11 +15,6 @@ from undertow.traits import load_trait, shipped_traits
 QUESTIONS = ["Which animal?", "Name the animal you like best, in one word.", "Your animal?"]
 
 
-@pytest.fixture
-def wide(monkeypatch):
-    monkeypatch.setattr("undertow.cli.console.output.width", 200)
-
-
 def lines(result):
     """Return the cells of every line of the printed table."""
     return [
@@ -38,7 +33,7 @@ def few(world):
     return ("--trait", world / "own.yaml")
 
 
-def test_base_control_and_student_with_intervals(undertow, world, tiny, few, wide):
+def test_base_control_and_student_with_intervals(undertow, world, tiny, few):
     out = world / "new" / "measured.json"
     student, control = world / "student", world / "cat"
     result = undertow("measure", student, *few, "--control", control, "--out", out, *tiny)
@@ -70,7 +65,7 @@ def test_it_is_what_the_library_measures(undertow, world, tiny, few):
     assert [one["probability"] for one in own] == direct.exact("axolotl").tolist()
 
 
-def test_a_folder_of_students_is_one_condition(undertow, refused, world, tiny, few, wide):
+def test_a_folder_of_students_is_one_condition(undertow, refused, world, tiny, few):
     def measured(subject):
         return lines(undertow("measure", subject, *few, "--samples", 0, *tiny))[4]
 
@@ -85,19 +80,19 @@ def test_a_folder_of_students_is_one_condition(undertow, refused, world, tiny, f
     assert "differ in more than their seed" in refused("measure", group, *few, *tiny)
 
 
-def test_without_a_trait_all_of_a_category_are_told(undertow, tiny, wide):
+def test_without_a_trait_all_of_a_category_are_told(undertow, tiny):
     printed = lines(undertow("measure", "--category", "tree", "--samples", 0, *tiny))
     assert printed[0] == ["trait", "base"]
     assert [line[0] for line in printed[1:]] == [trait.name for trait in shipped_traits("tree")]
 
 
-def test_a_prompted_teacher_is_measured_under_its_prompt(undertow, world, tiny, few, wide):
+def test_a_prompted_teacher_is_measured_under_its_prompt(undertow, world, tiny, few):
     printed = lines(undertow("measure", "prompted:owl", *few, "--samples", 0, *tiny))
     base, teacher = (float(line[1]) for line in printed[2::2])
     assert teacher > base + 0.2
 
 
-def test_held_out_rows(undertow, world, tiny, few, wide):
+def test_held_out_rows(undertow, world, tiny, few):
     options = ("--samples", 0, "--heldout", world / "owl.parquet")
     printed = lines(undertow("measure", world / "student", *few, *options, *tiny))
     assert "task" in printed[1]
