@@ -10,7 +10,7 @@ from undertow.errors import UserError
 from undertow.studies.executor import Progress, run_tasks
 from undertow.studies.plan import make_plan
 from undertow.studies.tasks import Task
-from undertow.studies.timing import typical_seconds
+from undertow.studies.timing import Timing
 
 TEACHER = Task("teacher", TINY, "owl", "finetuned")
 STUDENT = Task("student", TINY.with_tokens("only"), "owl", "finetuned", 0)
@@ -24,7 +24,8 @@ def states(tmp_path_factory):
     states = []
 
     def note(state):
-        states.append((set(state.running), set(state.finished), state.share_done()))
+        left = state.seconds_left()
+        states.append((set(state.running), set(state.finished), state.share_done(), left))
 
     end = run_tasks(needs, root, ProcessesConfig(workers=2), on_change=note)
     return needs, states, end
@@ -36,19 +37,26 @@ def test_no_task_starts_before_its_needs_are_finished(states):
     assert set(end.finished) == set(needs)
     assert not end.waiting
     assert not end.running
-    for running, finished, _ in seen:
+    for running, finished, *_ in seen:
         for task in running:
             assert finished.issuperset(needs[task]), task
-    assert any(STUDENT in running for running, _, _ in seen)
+    assert any(STUDENT in running for running, *_ in seen)
 
 
 @pytest.mark.slow
 def test_the_display_never_goes_back_to_less_finished(states):
     _, seen, _ = states
-    for (_, before, _), (_, after, _) in pairwise(seen):
+    for (_, before, *_), (_, after, *_) in pairwise(seen):
         assert before <= after
     assert seen[0][2] == 0
     assert seen[-1][2] == 1
+
+
+@pytest.mark.slow
+def test_the_time_left_begins_with_what_was_announced(states, tmp_path):
+    needs, seen, _ = states
+    assert seen[0][3] == pytest.approx(Timing(tmp_path / "new").seconds(needs) / 2)
+    assert seen[-1][3] == 0
 
 
 @pytest.mark.slow
@@ -61,36 +69,39 @@ def test_a_mistake_in_a_worker_is_told_as_such(tmp_path):
     assert str(tmp_path / "none") in str(caught.value)
 
 
+LARGER = Task("student", STUDENT.recipe.changed({"student": {"rows": None}}), "owl", "finetuned")
+OTHER = Task("teacher", TINY, "cat", "finetuned")
+
+
+def progress_of(waiting, workers=1):
+    """Return a progress in which a teacher takes 4 seconds and a student 10."""
+    expected = {TEACHER: 4.0, OTHER: 4.0, STUDENT: 10.0, LARGER: 30.0}
+    return Progress(waiting, workers, expected)
+
+
 def test_the_time_left_follows_what_was_measured():
-    progress = Progress({TEACHER, STUDENT}, workers=2)
-    expected = (typical_seconds(TEACHER) + typical_seconds(STUDENT)) / 2
-    assert progress.seconds_left() == pytest.approx(expected)
-    progress.waiting.discard(TEACHER)
+    progress = progress_of({TEACHER, STUDENT}, workers=2)
+    assert progress.seconds_left() == pytest.approx(7.0)
     progress.finished[TEACHER] = 9.0
-    other = Task("teacher", TINY, "cat", "finetuned")
-    progress.waiting = {other}
+    progress.waiting = {OTHER}
     assert progress.seconds_left() == pytest.approx(9.0 / 2)
     assert progress.share_done() == pytest.approx(0.5)
 
 
 def test_what_the_store_held_says_nothing_of_the_time():
-    progress = Progress({Task("teacher", TINY, "cat", "finetuned")}, workers=1)
+    progress = progress_of({OTHER})
     progress.finished[TEACHER] = 0.01
-    assert progress.seconds_left() == typical_seconds(TEACHER)
+    assert progress.seconds_left() == 4.0
 
 
 def test_a_larger_task_of_the_same_step_is_expected_to_take_longer():
-    larger = Task(
-        "student", STUDENT.recipe.changed({"student": {"rows": None}}), "owl", "finetuned"
-    )
-    progress = Progress({larger}, workers=1)
-    progress.finished[STUDENT] = 2 * typical_seconds(STUDENT)
-    assert progress.seconds_left() == pytest.approx(2 * typical_seconds(larger))
-    assert typical_seconds(larger) > typical_seconds(STUDENT)
+    progress = progress_of({LARGER})
+    progress.finished[STUDENT] = 20.0
+    assert progress.seconds_left() == pytest.approx(60.0)
 
 
 def test_nothing_to_do_is_done():
-    assert Progress(set(), workers=1).share_done() == 1.0
+    assert progress_of(set()).share_done() == 1.0
 
 
 def test_there_is_a_worker_at_least():

@@ -6,7 +6,7 @@ different one, and comes back later to find it finished.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,7 +16,7 @@ from undertow.cluster import ExecutorConfig, ProcessesConfig
 from undertow.errors import UserError
 from undertow.studies.executors import Executor, opened
 from undertow.studies.tasks import Task, TaskStep
-from undertow.studies.timing import typical_seconds
+from undertow.studies.timing import Timing
 
 LOOK_AGAIN = 1.0
 """Seconds until a task that another process is at is tried again."""
@@ -31,34 +31,38 @@ class Progress:
 
     Attributes:
         waiting: Tasks that are not finished.
-        finished: Tasks that are, with their seconds.
-        running: Tasks under way.
         workers: Processes that share the work.
+        expected: Seconds that each task takes, as foreseen (`Timing.of_each`).
+        finished: Tasks that are finished, with their seconds.
+        running: Tasks under way.
     """
 
     waiting: set[Task]
     workers: int
+    expected: Mapping[Task, float]
     finished: dict[Task, float] = field(default_factory=dict[Task, float])
     running: set[Task] = field(default_factory=set[Task])
 
     def seconds_left(self) -> float:
         """Estimate the seconds left from how long the finished tasks of each step took."""
-        return self._expected(self.waiting) / self.workers
+        return self._seconds(self.waiting) / self.workers
 
     def share_done(self) -> float:
         """Return the finished share of the expected work, between 0 and 1."""
-        done, left = self._expected(self.finished), self._expected(self.waiting)
+        done, left = self._seconds(self.finished), self._seconds(self.waiting)
         return done / (done + left) if done + left else 1.0
 
-    def _expected(self, tasks: Iterable[Task]) -> float:
+    def _seconds(self, tasks: Iterable[Task]) -> float:
         """Return the seconds that tasks take, by how long others of their step took."""
-        spent: dict[TaskStep, list[float]] = {}
+        spent: dict[TaskStep, float] = {}
+        foreseen: dict[TaskStep, float] = {}
         for task, seconds in self.finished.items():
             # What the store already held takes no time and says nothing of the others.
             if seconds > 0.5:
-                spent.setdefault(task.work, []).append(seconds / typical_seconds(task))
-        slower = {step: sum(ratios) / len(ratios) for step, ratios in spent.items()}
-        return sum(typical_seconds(task) * slower.get(task.work, 1.0) for task in tasks)
+                spent[task.work] = spent.get(task.work, 0.0) + seconds
+                foreseen[task.work] = foreseen.get(task.work, 0.0) + self.expected[task]
+        slower = {step: spent[step] / foreseen[step] for step in spent}
+        return sum(self.expected[task] * slower.get(task.work, 1.0) for task in tasks)
 
 
 def run_tasks(
@@ -80,7 +84,7 @@ def run_tasks(
         UserError: Workers died again and again at one task, for want of memory for instance; or
             the executor cannot start.
     """
-    progress = Progress(set(needs), 1)
+    progress = Progress(set(needs), 1, Timing(root).of_each(needs))
     if needs:
         with opened(config or ProcessesConfig(), root, needs) as executor:
             _Hand(needs, executor, progress, on_change).run()

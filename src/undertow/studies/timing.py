@@ -54,24 +54,27 @@ class Timing:
         self._unit = UNMEASURED | _measured(root)
 
     def seconds(self, tasks: Iterable[Task]) -> float:
-        """Return the seconds that tasks take together, one after the other.
+        """Return the seconds that tasks take together, one after the other."""
+        return sum(self.of_each(tasks).values())
 
-        A student that is asked in several ways is trained once.
+    def of_each(self, tasks: Iterable[Task]) -> dict[Task, float]:
+        """Return the seconds that each task takes.
+
+        A student that is asked in several ways is trained once, for the first of them.
         """
-        found = list(tasks)
-        made = {made_by(task) for task in found}
-        return FIXED * len(found) + sum(self._unit[task.work] * units(task) for task in made)
+        found: dict[Task, float] = {}
+        made: set[Task] = set()
+        for task in tasks:
+            one = made_by(task)
+            found[task] = FIXED + (0.0 if one in made else self._unit[task.work] * units(task))
+            made.add(one)
+        return found
 
 
 def made_by(task: Task) -> Task:
     """Return the task without what only decides how a student is asked."""
     recipe = task.recipe.model_copy(update={"measure": MeasureConfig(), "questions": None})
     return replace(task, recipe=recipe)
-
-
-def typical_seconds(task: Task) -> float:
-    """Return the seconds of a task of which nothing has been measured."""
-    return FIXED + UNMEASURED[task.work] * units(task)
 
 
 def units(task: Task) -> float:
