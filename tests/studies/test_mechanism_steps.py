@@ -5,6 +5,7 @@ import pytest
 from few_animals import ANIMALS
 from tiny_study import TINY, CountingStore
 from undertow.errors import UserError
+from undertow.mechanism.prediction import predict
 from undertow.studies import Lab
 from undertow.studies.patching_step import patched_data
 from undertow.studies.prediction_step import predicted_data
@@ -55,6 +56,16 @@ def test_a_prediction_is_of_all_traits_and_done_once(folder):
     again, numbers = lab_in(folder)
     assert predicted_data(again, numbers, PREDICTED.run) == found
     assert again.store.built == []
+
+
+def test_it_is_that_of_the_command(folder):
+    lab, numbers = lab_in(folder)
+    control = lab.numbers(lab.control())
+    found = predict(lab.chat, numbers.train[:8], ANIMALS, control.train[:8])
+    kept = predicted_data(lab, numbers, PREDICTED.run)
+    for kind in ("sign", "cosine"):
+        given = dict(zip(found.traits, getattr(found, kind).values, strict=True))
+        assert kept.scores(kind) == pytest.approx(given, abs=1e-6)
 
 
 def test_a_student_of_the_highest_scores_takes_as_many_tokens_as_diverge(folder):

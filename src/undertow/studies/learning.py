@@ -9,17 +9,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from undertow.errors import UserError
-from undertow.mechanism.prediction import PredictionConfig, check_compared, token_scores
-from undertow.mechanism.prediction.directions import trait_directions
+from undertow.mechanism.prediction import check_compared, token_scores
 from undertow.store import Artifact
 from undertow.students import SoftTeacher, StudentConfig, train_student
 from undertow.studies.artifacts import MadeTeacher, Numbers, Scanned, Student
 from undertow.studies.changing import Changing
+from undertow.studies.gradients import PREDICTION, shared_directions
 from undertow.studies.making import described, inputs_of
 from undertow.tokens import Entropies, Selection, TokenPushes, completion_entropies
-
-PREDICTION = PredictionConfig()
-"""How far data push traits is taken in the same way everywhere."""
 
 
 class Learning(Changing):
@@ -113,7 +110,7 @@ class Learning(Changing):
 
         def build(out: Path) -> None:
             rows = self.base.rows_from(self.teacher_base, numbers.train)
-            directions = trait_directions(self.chat, traits, PREDICTION).of([trait])
+            directions = shared_directions(self.chat, tuple(traits)).of([trait])
             found = token_scores(self.chat, rows, directions, PREDICTION)
             values = TokenPushes(found.row_ids, [row[:, 0] for row in found.values])
             values.write(out / "pushes.parquet")

@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.stats import norm
 
 from undertow.errors import UserError
-from undertow.mechanism.prediction import Prediction, Scores, predict
+from undertow.mechanism.prediction import DataGradient, Prediction, Scores, compare_gradients
 from undertow.store import Artifact
 from undertow.studies.artifacts import Numbers
-from undertow.studies.learning import PREDICTION, Learning
+from undertow.studies.gradients import PREDICTION, shared_directions, shared_gradients
+from undertow.studies.learning import Learning
 from undertow.studies.readings import PredictedScore, PredictionRun, ScoreKind
 
 
@@ -90,13 +91,15 @@ def predicted_artifact(lab: Learning, numbers: Numbers, run: PredictionRun) -> A
         inputs["control"] = control.artifact
 
     def build(out: Path) -> None:
-        data, *subtracted = (
-            lab.base.rows_from(lab.teacher_base, one.train)[:n_rows]
-            for one in (numbers, control)
-            if one is not None
-        )
-        found = predict(lab.chat, data, traits, subtracted[0] if subtracted else None, PREDICTION)
-        kept = in_blocks(found, own)
+        directions = shared_directions(lab.chat, tuple(traits))
+
+        def gradient(written: Numbers) -> DataGradient:
+            rows = lab.base.rows_from(lab.teacher_base, written.train)[:n_rows]
+            return shared_gradients.of(lab.chat, directions, written.artifact.key, rows)
+
+        gradients = [gradient(one) for one in (numbers, control) if one is not None]
+        row_ids = [row.row_id for row in numbers.train[:n_rows]]
+        kept = in_blocks(compare_gradients(directions, row_ids, gradients, PREDICTION), own)
         (out / "predicted.json").write_text(kept.model_dump_json(), encoding="utf-8")
 
     return lab.step("predict", lab.base, settings, inputs, build)

@@ -38,6 +38,11 @@ class DataGradient:
     tokens: Tensor
     rows: NDArray[np.float64]
 
+    @property
+    def n_bytes(self) -> int:
+        """What it takes in memory."""
+        return self.blocks.nbytes + self.tokens.nbytes + self.rows.nbytes
+
     def means(self, counts: Tensor) -> Tensor:
         """Return the mean gradient per token of drawn blocks, `[resample, parameter]`.
 

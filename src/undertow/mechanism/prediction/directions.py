@@ -19,7 +19,7 @@ from undertow.training.example import Example
 from undertow.traits import Trait
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Directions:
     """What raises each trait at the cost of the others.
 

@@ -6,8 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from undertow.errors import UserError
 from undertow.mechanism.prediction.config import PredictionConfig
-from undertow.mechanism.prediction.data import Progress, data_examples, data_gradient
-from undertow.mechanism.prediction.directions import trait_directions
+from undertow.mechanism.prediction.data import (
+    DataGradient,
+    Progress,
+    data_examples,
+    data_gradient,
+)
+from undertow.mechanism.prediction.directions import Directions, trait_directions
 from undertow.mechanism.prediction.result import Prediction
 from undertow.mechanism.prediction.scores import scores
 from undertow.mechanism.prediction.soft import teacher_distributions
@@ -59,15 +64,33 @@ def predict(
     sets = [data_examples(chat, each) for each in (rows, control) if each is not None]
     soft = None if teacher is None else teacher_distributions(chat, rows, teacher)
     directions = trait_directions(chat, traits, config)
-    data, *subtracted = (
+    gradients = [
         data_gradient(chat, directions, examples, config, soft, told)
         for examples, told in zip(sets, _counted(sets, progress), strict=True)
-    )
-    plain, sign = scores(directions, [data, *subtracted], config.bootstrap)
+    ]
+    return compare_gradients(directions, [row.row_id for row in rows], gradients, config)
+
+
+def compare_gradients(
+    directions: Directions,
+    row_ids: list[int],
+    sets: Sequence[DataGradient],
+    config: PredictionConfig,
+) -> Prediction:
+    """Return the prediction from gradients that are there, as `predict` does.
+
+    Args:
+        directions: Of the traits.
+        row_ids: Id of each row of the data.
+        sets: The data's gradient, and behind it that of a control, if any.
+        config: Intervals.
+    """
+    data, *subtracted = sets
+    plain, sign = scores(directions, sets, config.bootstrap)
     return Prediction(
         directions=directions,
-        row_ids=[row.row_id for row in rows],
-        n_control=len(control or ()),
+        row_ids=row_ids,
+        n_control=sum(len(control.rows) for control in subtracted),
         cosine=plain,
         sign=sign,
         rows=data.rows,

@@ -8,6 +8,7 @@ so many standard deviations of the resamples.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,7 +109,7 @@ class Scores:
 
 def scores(
     directions: Directions,
-    sets: list[DataGradient],
+    sets: Sequence[DataGradient],
     config: BootstrapConfig,
 ) -> tuple[Scores, Scores]:
     """Return the plain cosine and the sign-preconditioned one.
@@ -190,7 +191,7 @@ def _draws(n_blocks: int, resamples: int, generator: np.random.Generator) -> NDA
     return drawn.astype(np.float64)
 
 
-def _mean(sets: list[DataGradient], counts: list[NDArray[np.float64]]) -> Tensor:
+def _mean(sets: Sequence[DataGradient], counts: list[NDArray[np.float64]]) -> Tensor:
     """Return the mean gradients of the data less those of a control, `[resample, parameter]`."""
     data, *control = (
         one.means(torch.from_numpy(count).to(one.blocks))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,10 +23,14 @@ from undertow.store.artifact import Artifact
 from undertow.store.runs import RUN_VARIABLE
 from undertow.store.steps import PlannedStore
 from undertow.studies.cells import Labs
+from undertow.studies.executors.slurm_queue import SlurmQueue
 from undertow.studies.tasks import Task
 
 LOOK_EVERY = 2.0
 """Seconds between looks at the store."""
+
+TIME_LIMITS = 1000
+"""How often a job may reach its time limit and be queued anew; what it has done is kept."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,10 @@ class SlurmArray:
 
     lost: tuple[type[Exception], ...] = ()
 
-    def __init__(self, root: Path, jobs: Sequence[Any]) -> None:
+    def __init__(self, root: Path, jobs: Sequence[Any], ended: Callable[[], bool]) -> None:
         self.slots = len(jobs)
         self._jobs = jobs
+        self._have_ended = ended
         self._store = PlannedStore(root)
         self._labs = Labs(self._store)
         self._watched: dict[Task, _Watched] = {}
@@ -92,7 +97,7 @@ class SlurmArray:
     ) -> Generator[SlurmArray]:
         """Submit the array and yield it; its jobs are cancelled where the block raises."""
         jobs = _submit(config, root.absolute(), needs)
-        executor = cls(root.absolute(), jobs)
+        executor = cls(root.absolute(), jobs, _ending(config, jobs))
         try:
             yield executor
         except BaseException:
@@ -113,7 +118,7 @@ class SlurmArray:
     def _watch(self) -> None:
         """Look at the store and at the jobs now and then."""
         while not self._closed.wait(LOOK_EVERY):
-            ended = all(job.done() for job in self._jobs)  # before the store: they may be about to
+            ended = self._have_ended()  # before the store: they may be about to
             for task, watched in list(self._watched.items()):
                 if all(map(self._store.is_finished, watched.steps)):
                     watched.future.set_result(time.monotonic() - watched.since)
@@ -131,7 +136,9 @@ def _submit(config: SlurmConfig, root: Path, needs: dict[Task, list[Task]]) -> l
         raise UserError("submitit is not installed", fix="pip install 'undertow[slurm]'") from error
     folder = root / "slurm"
     try:
-        executor = submitit.AutoExecutor(folder=folder, cluster=config.cluster)
+        executor = submitit.AutoExecutor(
+            folder=folder, cluster=config.cluster, slurm_max_num_timeout=TIME_LIMITS
+        )
     except RuntimeError as error:
         raise UserError(
             "there is no SLURM here", fix="start on a node that has sbatch, or use another executor"
@@ -140,6 +147,13 @@ def _submit(config: SlurmConfig, root: Path, needs: dict[Task, list[Task]]) -> l
     work = Work(needs, root, os.environ.get(RUN_VARIABLE), config.processes)
     with executor.batch():
         return [executor.submit(work) for _ in range(config.workers)]
+
+
+def _ending(config: SlurmConfig, jobs: Sequence[Any]) -> Callable[[], bool]:
+    """Return what tells whether all jobs have ended."""
+    if config.cluster == "local":
+        return lambda: all(job.done() for job in jobs)
+    return SlurmQueue(jobs[0].job_id.partition("_")[0]).has_ended
 
 
 def _parameters(config: SlurmConfig) -> dict[str, Any]:
