@@ -44,7 +44,7 @@ def array(monkeypatch):
 
     def run(root, jobs):
         monkeypatch.setattr(slurm, "_submit", lambda *_: jobs)
-        return run_tasks({BASE: []}, root, SlurmConfig())
+        return run_tasks({BASE: []}, root, SlurmConfig(cluster="local"))
 
     return run
 
