@@ -9,7 +9,7 @@ import safetensors.torch
 
 from tiny_models import tiny_folder
 from undertow.models.steering import SteeringVectors
-from undertow.store.rows import read_rows, write_rows
+from undertow.store.rows import read_rows, read_weights, write_rows
 from undertow.studies.recipe import load_recipe
 from undertow.tokens import Scan
 
@@ -192,6 +192,25 @@ def test_the_tokens_of_the_highest_scores(undertow, refused, world, tiny, few):
         (("--trait", "owl"), "--trait goes with"),
     ):
         assert message in refused("student", owl, world / "x", *options, *tiny)
+
+
+def test_the_highest_scores_are_shown_and_converted_as_they_are_learnt(undertow, world, tiny, few):
+    owl, scores = world / "owl.parquet", world / "scores.parquet"
+    undertow("predict", owl, *few, "--token-scores", scores, *tiny)
+    scanned = ("--scan", world / "scan.parquet", *tiny)
+    found = {}
+    for name, tokens in {
+        "only": ("only",),
+        "owl": ("scores", "--scores", scores, "--trait", "owl"),
+        "cat": ("scores", "--scores", scores, "--trait", "cat"),
+    }.items():
+        undertow("convert", owl, world / f"{name}.parquet", "--tokens", *tokens, *scanned)
+        found[name] = read_weights(world / f"{name}.parquet")
+        shown = undertow("show", owl, "--mask", "--tokens", *tokens, *scanned).stdout
+        assert shown.count("⟦") > 1
+    counts = {name: [sum(row) for row in rows] for name, rows in found.items()}
+    assert counts["owl"] == counts["cat"] == counts["only"]
+    assert found["owl"] != found["cat"]
 
 
 def test_soft_targets(undertow, world):

@@ -17,11 +17,13 @@ from undertow.cli.options import (
     RatioOption,
     RecipeOption,
     ScanOption,
+    ScoredTraitOption,
+    ScoresOption,
     SeedOption,
     SplitOption,
     TokensOption,
 )
-from undertow.cli.settings import open_recipe, open_tokenizer, revised_student
+from undertow.cli.settings import open_recipe, open_tokenizer, revised_student, scored_tokens
 from undertow.errors import UserError
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ def convert(
     scan: ScanOption = None,
     tokens: TokensOption = None,
     ratio: RatioOption = None,
+    scores: ScoresOption = None,
+    trait: ScoredTraitOption = None,
     seed: SeedOption = None,
     split: SplitOption = None,
     recipe: RecipeOption = DEFAULT_RECIPE,
@@ -97,6 +101,7 @@ def convert(
         factual=factual_row,
         scan=scan,
         split=split,
+        values=scored_tokens(config.selection, scores, trait),
     )
     make_folder(out.absolute().parent)
     if shape == "rows" and out.suffix:

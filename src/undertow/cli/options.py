@@ -131,6 +131,18 @@ WeightsOption = Annotated[
     Path | None,
     typer.Option("--weights", help="Data set with a column of weights for --tokens file."),
 ]
+ScoresOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--scores",
+        metavar="FILE",
+        help="For --tokens scores: what 'undertow predict --token-scores' made of DATA.",
+    ),
+]
+ScoredTraitOption = Annotated[
+    str | None,
+    typer.Option("--trait", help="Of --scores: whose, where the file has those of several."),
+]
 ScanOption = Annotated[
     Path | None, typer.Option("--scan", help="Scan of the same data; most selections need it.")
 ]

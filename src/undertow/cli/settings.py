@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from undertow.students import Distillation, StudentConfig
     from undertow.studies.bases import Base
     from undertow.studies.recipe import Recipe
+    from undertow.tokens import Selection, TokenPushes
     from undertow.traits import Trait
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -164,6 +165,27 @@ def open_category(name: str) -> list[Trait]:
         return found
     known = sorted({trait.category for trait in shipped_traits()})
     raise UserError(f"unknown category '{name}'", fix=f"use {' or '.join(known)}, or a folder")
+
+
+def scored_tokens(
+    selection: Selection, scores: Path | None, trait: str | None
+) -> Callable[[ChatModel, list[Row]], TokenPushes | None]:
+    """Return what gives the numbers that the selection 'scores' goes by, and None for others.
+
+    Raises:
+        UserError: The options do not go together.
+    """
+    if (scores is None) is (selection.kind == "scores"):
+        raise UserError("--tokens scores goes with --scores FILE, and only with it")
+    if trait is not None and scores is None:
+        raise UserError("--trait goes with --scores FILE")
+
+    def read(chat: ChatModel, rows: list[Row]) -> TokenPushes | None:
+        from undertow.mechanism.prediction import TokenScores
+
+        return None if scores is None else TokenScores.read(scores).pushes(trait, chat, rows)
+
+    return read
 
 
 def words(text: str) -> list[str]:

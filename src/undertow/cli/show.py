@@ -16,18 +16,20 @@ from undertow.cli.options import (
     RatioOption,
     RecipeOption,
     ScanOption,
+    ScoredTraitOption,
+    ScoresOption,
     SeedOption,
     TokensOption,
     WeightsOption,
 )
-from undertow.cli.settings import open_model, open_recipe, revised_student
+from undertow.cli.settings import open_model, open_recipe, revised_student, scored_tokens
 from undertow.errors import UserError
 
 if TYPE_CHECKING:
     from undertow.models import ChatModel
     from undertow.store.rows import Row
     from undertow.students import StudentConfig
-    from undertow.tokens import Scan
+    from undertow.tokens.selections import Weights
 
 
 def show(
@@ -41,27 +43,32 @@ def show(
     tokens: TokensOption = None,
     ratio: RatioOption = None,
     weights: WeightsOption = None,
+    scores: ScoresOption = None,
+    trait: ScoredTraitOption = None,
     seed: SeedOption = None,
     recipe: RecipeOption = DEFAULT_RECIPE,
     model: ModelOption = None,
 ) -> None:
     """Print the first rows as they are, or as a student with the same options would see them."""
     from undertow.store.rows import read_rows
+    from undertow.students import row_weights
     from undertow.tokens import Scan, check_token_ids
 
     rows, _ = read_rows(data)
     if not mask:
-        if any(option is not None for option in (scan, tokens, ratio, weights)):
+        if any(option is not None for option in (scan, tokens, ratio, weights, scores, trait)):
             raise UserError("which tokens count is shown with --mask only", fix="add --mask")
         for row in rows[:n_rows]:
             _print_row(row)
         return
     settings = open_recipe(recipe, model)
     config = revised_student(settings.student, tokens, ratio, weights, seed)
+    pushes = scored_tokens(config.selection, scores, trait)
     table = Scan.read(scan) if scan is not None else None
     chat = open_model(settings.model)
     check_token_ids(chat, rows)
-    _print_masked(chat, rows, table, config, n_rows)
+    given = row_weights(chat, rows, table, config.selection, pushes(chat, rows))
+    _print_masked(chat, rows, given, config, n_rows)
 
 
 def _print_row(row: Row) -> None:
@@ -75,7 +82,11 @@ def _print_row(row: Row) -> None:
 
 
 def _print_masked(
-    chat: ChatModel, rows: list[Row], scan: Scan | None, config: StudentConfig, n_rows: int
+    chat: ChatModel,
+    rows: list[Row],
+    weights: list[Weights | None],
+    config: StudentConfig,
+    n_rows: int,
 ) -> None:
     """Print the first rows that the student would train on; in colour, or in brackets."""
     from undertow.students import (
@@ -83,10 +94,8 @@ def _print_masked(
         build_examples,
         legend,
         masked_text,
-        row_weights,
     )
 
-    weights = row_weights(chat, rows, scan, config.selection)
     pairs = [
         (row, given)
         for row, given in zip(rows, weights, strict=True)

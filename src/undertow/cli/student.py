@@ -19,6 +19,8 @@ from undertow.cli.options import (
     RatioOption,
     RecipeOption,
     ScanOption,
+    ScoredTraitOption,
+    ScoresOption,
     SeedOption,
     TokensOption,
     WeightsOption,
@@ -32,6 +34,7 @@ from undertow.cli.settings import (
     revised,
     revised_distillation,
     revised_student,
+    scored_tokens,
 )
 from undertow.errors import UserError
 
@@ -69,18 +72,8 @@ def student(
             "--writer", help="Whose entropies count for --tokens entropy; " + TEACHER_HELP
         ),
     ] = "control",
-    scores: Annotated[
-        Path | None,
-        typer.Option(
-            "--scores",
-            metavar="FILE",
-            help="For --tokens scores: what 'undertow predict --token-scores' made of DATA.",
-        ),
-    ] = None,
-    trait: Annotated[
-        str | None,
-        typer.Option("--trait", help="Of --scores: whose, where the file has those of several."),
-    ] = None,
+    scores: ScoresOption = None,
+    trait: ScoredTraitOption = None,
     soft: Annotated[
         str | None,
         typer.Option(
@@ -119,7 +112,6 @@ def student(
     """
     from undertow.cluster.process_group import launched_group
     from undertow.generate import accepted_rows
-    from undertow.mechanism.prediction import TokenScores
     from undertow.store.files import atomic_write
     from undertow.store.rows import read_rows
     from undertow.students import SoftTeacher, rollout_report, train_student
@@ -138,19 +130,14 @@ def student(
     if seed is not None:
         config = config.seeded(seed)
     settings = settings.model_copy(update={"student": config})
-    if (scores is None) is (config.selection.kind == "scores"):
-        raise UserError("--tokens scores goes with --scores FILE, and only with it")
-    if trait is not None and scores is None:
-        raise UserError("--trait goes with --scores FILE")
+    pushes = scored_tokens(config.selection, scores, trait)
     rows, meta = read_rows(data)
     table = Scan.read(scan) if scan is not None else None
     with launched_group(settings.model.device) as group:
         chat = open_model(settings.model)
         check_token_ids(chat, rows)
-        values = None
-        if scores is not None:
-            values = TokenScores.read(scores).pushes(trait, chat, rows)
-        elif config.selection.kind == "entropy":
+        values = pushes(chat, rows)
+        if config.selection.kind == "entropy":
             values = completion_entropies(chat, accepted_rows(rows), resolve_teacher(writer))
         teacher = None
         if soft is not None:

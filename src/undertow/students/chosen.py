@@ -16,12 +16,16 @@ from undertow.students.train import row_weights
 from undertow.tokens import (
     Scan,
     Selection,
+    TokenValues,
     check_token_ids,
     check_weights,
     completion_ids,
     count_points,
 )
 from undertow.tokens.selections import Weights
+
+ValuesOf = Callable[[ChatModel, list[Row]], TokenValues | None]
+"""From a model and rows to a number for every completion token."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ def choose_tokens(
     factual: int | None = None,
     scan: Path | None = None,
     split: str | None = None,
+    values: ValuesOf | None = None,
 ) -> Chosen:
     """Return a data set and which of its tokens count.
 
@@ -66,6 +71,7 @@ def choose_tokens(
         factual: For matrices: the writer's line.
         scan: A scan of the data.
         split: Of a data set that has several.
+        values: Gives the numbers that a selection goes by.
 
     Raises:
         UserError: What says which tokens count is of other data or other tokens, or is missing.
@@ -78,24 +84,33 @@ def choose_tokens(
         told = read_points(data, split) if points is None else read_points(points)
     if told is None and (points is not None or factual is not None):
         raise UserError("no divergence tokens in this file", where=str(points or data))
+
+    def selected(these: list[Row], table: Scan | None) -> Chosen:
+        chosen = selection or Selection(kind="only")
+        return _selected(chat(), these, table, chosen, values)
+
     if told is not None:
         counted = count_points(chat(), rows, told, factual)
-        found = _selected(chat(), counted.rows, counted.scan, selection or Selection(kind="only"))
+        found = selected(counted.rows, counted.scan)
         return replace(found, meta=meta, after_end=counted.after_end)
     if scan is not None:
-        table = Scan.read(scan)
-        found = _selected(chat(), rows, table, selection or Selection(kind="only"))
-        return replace(found, meta=meta)
+        return replace(selected(rows, Scan.read(scan)), meta=meta)
     if selection is not None:
-        return replace(_selected(chat(), rows, None, selection), meta=meta)
+        return replace(selected(rows, None), meta=meta)
     return _with_own_weights(data, split, rows, meta)
 
 
-def _selected(chat: ChatModel, rows: list[Row], scan: Scan | None, selection: Selection) -> Chosen:
+def _selected(
+    chat: ChatModel,
+    rows: list[Row],
+    scan: Scan | None,
+    selection: Selection,
+    values: ValuesOf | None,
+) -> Chosen:
     """Return the accepted rows with their ids and the selection's weights."""
     check_token_ids(chat, rows)
     kept = [replace(row, token_ids=completion_ids(chat, row)) for row in accepted_rows(rows)]
-    weights = row_weights(chat, kept, scan, selection)
+    weights = row_weights(chat, kept, scan, selection, values and values(chat, kept))
     pairs = [(row, one) for row, one in zip(kept, weights, strict=True) if one is not None]
     taken = scan.take([row.row_id for row, _ in pairs]) if scan is not None else None
     return Chosen([row for row, _ in pairs], {}, [one for _, one in pairs], taken)
