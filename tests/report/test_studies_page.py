@@ -52,7 +52,7 @@ def test_the_verdicts_come_first_then_the_studies(page):
 
 def test_a_verdict_is_a_word_and_a_shape(page):
     assert "● supported" in page.text
-    assert "○ undecided 7 more seeds" in page.text
+    assert "○ undecided 7 more seeds would decide" in page.text
     assert "✕ contradicted 0" in page.text
 
 

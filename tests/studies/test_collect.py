@@ -67,3 +67,42 @@ def test_what_could_not_be_measured_has_no_estimate():
     assert conditions["tokens"].pooled is None
     assert conditions["none"].pooled.mean == pytest.approx(0.1)
     assert found.verdict == "undecided"
+
+
+def test_a_claim_is_undecided_where_what_it_presupposes_is_not_so():
+    """Where nothing passes, that nothing is left would hold of itself."""
+    fields = STUDY.model_dump(mode="json")
+    needed = {"name": "needed", "of": "tokens", "against": "none", "expect": "not-above"}
+    fields["claims"].append({**fields["claims"][0], **needed, "given": "it"})
+    study = Study.model_validate(fields)
+
+    def verdicts(passed):
+        tables = {"all": passed, "none": 0.1, "tokens": 0.1}
+        cells = [
+            Cell(
+                SimpleNamespace(spec=spec, kind="finetuned"),
+                "cat",
+                {"rate": rates(tables[spec.name])},
+            )
+            for spec in study.conditions
+        ]
+        found = outcome(
+            study, cells, traits=["cat"], seeds=[0, 1], model="", command="", facts=[], recipes={}
+        )
+        return [one.verdict for one in found.claims], found.claims[1].lacks
+
+    assert verdicts(0.4) == (["supported", "supported"], "")
+    assert verdicts(0.1) == (["contradicted", "undecided"], "for 'it' is contradicted")
+
+
+@pytest.mark.parametrize("given", ["nothing", "it", "also"])
+def test_what_is_presupposed_is_a_claim_that_stands_by_itself(given):
+    fields = STUDY.model_dump(mode="json")
+    first = fields["claims"][0]
+    also = {**first, "name": "also", "given": "it"}
+    fields["claims"] = [first, also, {**first, "name": "last", "given": given}]
+    if given == "it":
+        Study.model_validate(fields)
+    else:
+        with pytest.raises(ValueError, match="'last' presupposes"):
+            Study.model_validate(fields)

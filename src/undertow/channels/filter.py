@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from undertow.channels.channel import Channel, Reason
+from undertow.frozen import Frozen
 from undertow.traits import Trait, names_trait
 
 
-class YieldReport(BaseModel):
+class YieldReport(Frozen):
     """How many completions were kept, and why the others were not."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     total: int = Field(ge=0, description="Completions checked.")
     rejected: dict[Reason, int] = Field(description="Completions not kept, by reason.")

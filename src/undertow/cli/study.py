@@ -79,7 +79,8 @@ def show(
         )
     output.print(
         "verdict: supported if the 95 % interval of every decisive difference or correlation lies "
-        "where the claim says, contradicted if one lies wholly elsewhere, else undecided\n",
+        "where the claim says, contradicted if one lies wholly elsewhere, else undecided; so is a "
+        "claim whose premise ('given') is not supported\n",
         highlight=False,
     )
     table = Table("condition", "what", "note")

@@ -34,9 +34,9 @@ def print_outcome(outcome: StudyOutcome) -> None:
         output.print(table)
     for claim in outcome.claims:
         p = "" if claim.p is None else f", p = {claim.p:.3g}"
-        seeds = f" ({claim.more_seeds} more seeds would decide)" if claim.more_seeds else ""
+        lacks = f" ({claim.lacks})" if claim.lacks else ""
         output.print(
-            f"[{STYLES[claim.verdict]}]{claim.verdict}[/]{seeds}: {escape(claim.claim.says)} "
+            f"[{STYLES[claim.verdict]}]{claim.verdict}[/]{lacks}: {escape(claim.claim.says)} "
             f"({claim.teacher}; {_what(claim)} {_interval(claim.difference)}{p})",
             highlight=False,
         )

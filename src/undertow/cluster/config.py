@@ -6,7 +6,9 @@ import os
 import sys
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from undertow.frozen import Frozen
 
 
 def default_workers() -> int:
@@ -16,17 +18,13 @@ def default_workers() -> int:
     return os.cpu_count() or 1
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class InlineConfig(_Config):
+class InlineConfig(Frozen):
     """This process, one task after the other."""
 
     kind: Literal["inline"] = "inline"
 
 
-class ProcessesConfig(_Config):
+class ProcessesConfig(Frozen):
     """Worker processes of this machine, one thread each; GPUs are dealt out among them."""
 
     kind: Literal["processes"] = "processes"
@@ -35,7 +33,7 @@ class ProcessesConfig(_Config):
     )
 
 
-class RayConfig(_Config):
+class RayConfig(Frozen):
     """A Ray cluster, or one started on this machine."""
 
     kind: Literal["ray"] = "ray"
@@ -52,7 +50,7 @@ class RayConfig(_Config):
     gpus: float = Field(default=0.0, ge=0, description="GPUs of a task; 0.5: two tasks share one.")
 
 
-class SlurmConfig(_Config):
+class SlurmConfig(Frozen):
     """Jobs of one SLURM array, each of which works on the study until nothing is left."""
 
     kind: Literal["slurm"] = "slurm"

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from undertow.frozen import Frozen
 
 Argument = bool | int | float | str | list[str | int | float] | dict[str, Any]
 """Of a program's command line."""
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TransformersEngine(_Config):
+class TransformersEngine(Frozen):
     """Transformers, in this process."""
 
     kind: Literal["transformers"] = "transformers"
 
 
-class ParityConfig(_Config):
+class ParityConfig(Frozen):
     """How another engine is compared with transformers before each use, and when it is refused."""
 
     rows: int = Field(default=32, ge=1, description="Rows of the sample, for each teacher.")
@@ -41,7 +39,7 @@ class ParityConfig(_Config):
     )
 
 
-class VllmEngine(_Config):
+class VllmEngine(Frozen):
     """A vLLM server: one that is started from an environment of its own, or one that is there."""
 
     kind: Literal["vllm"] = "vllm"

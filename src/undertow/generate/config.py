@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.models import Message
 
 
-class GenerationConfig(BaseModel):
+class GenerationConfig(Frozen):
     """How completions are drawn; nothing of the model's own generation config is applied."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     temperature: float = Field(
         default=1.0, ge=0, description="Of the sampling; 0 decodes greedily."

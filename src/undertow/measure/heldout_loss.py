@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.models import ChatModel, activated
 from undertow.models.fused import FusedModel
 from undertow.store.row import Row
@@ -16,10 +17,8 @@ from undertow.tokens.forced import forced_values, log_probability
 from undertow.tokens.rendered import Rendered
 
 
-class HeldoutLoss(BaseModel):
+class HeldoutLoss(Frozen):
     """The training loss on rows that were not trained on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     loss: float = Field(description="Mean negative log-likelihood of a completion token, nats.")
     n_rows: int = Field(description="Rows it rests on.")

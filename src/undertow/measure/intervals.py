@@ -16,7 +16,9 @@ from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
+
+from undertow.frozen import Frozen
 
 Table: TypeAlias = NDArray[np.float64]
 
@@ -29,10 +31,8 @@ Number = Annotated[float, BeforeValidator(_nan_for_none)]
 """A float that may be NaN, where nothing could be measured; JSON, which has none, holds null."""
 
 
-class Interval(BaseModel):
+class Interval(Frozen):
     """An estimate and the range that holds it at the given level."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mean: Number = Field(description="The estimate from all data: a rate, difference or ratio.")
     low: Number = Field(description="Lower end.")
@@ -41,10 +41,8 @@ class Interval(BaseModel):
     n_questions: int = Field(description="Questions it rests on.")
 
 
-class BootstrapConfig(BaseModel):
+class BootstrapConfig(Frozen):
     """How intervals are found."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     resamples: int = Field(default=2000, ge=1, description="Resamples drawn.")
     level: float = Field(default=0.95, gt=0, lt=1, description="Share of them in the interval.")

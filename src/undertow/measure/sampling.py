@@ -6,18 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.generate import GenerationConfig, Progress, Request, generate
 from undertow.models import ChatModel, Message, decode_completion
 
 MOST_SAMPLES = 1 << 32  # row ids keep the samples of different questions apart
 
 
-class MeasureConfig(BaseModel):
+class MeasureConfig(Frozen):
     """How a model is asked; the defaults are those of the paper for traits."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_samples: int = Field(
         default=200,

@@ -7,11 +7,12 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from transformers import PreTrainedModel
 
 from undertow.channels import Channel
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.models import ChatModel, activated, decode_completion, prompt_ids, selected_logits
 from undertow.store.row import Row
 from undertow.tokens.ids import completion_ids
@@ -20,10 +21,8 @@ BATCH = 64
 GRID = 16  # lengths are rounded up to it: few shapes, each compiled once on a CPU
 
 
-class TaskAccuracy(BaseModel):
+class TaskAccuracy(Frozen):
     """How often a model's likeliest token is the one that stands in the data."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tokens: float = Field(description="Share of tokens predicted, the end of the turn included.")
     numbers: float = Field(

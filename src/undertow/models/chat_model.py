@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -25,15 +25,14 @@ from transformers.utils.hub import cached_file, extract_commit_hash
 from transformers.utils.logging import disable_progress_bar
 
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.models import template
 
 DType = Literal["auto", "float32", "bfloat16", "float64"]
 
 
-class ModelSpec(BaseModel):
+class ModelSpec(Frozen):
     """Which model, and how it is held in memory."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field("lab", description="'lab', a folder, or a Hugging Face model id.")
     revision: str | None = Field(None, description="Branch, tag or commit of a Hugging Face model.")

@@ -2,16 +2,16 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from undertow.frozen import Frozen
 
 Architecture = Literal["qwen2", "llama"]
 """`qwen2` is the shipped model's; `llama` has no biases, and half as many key and value heads."""
 
 
-class LabRecipe(BaseModel):
+class LabRecipe(Frozen):
     """The corpus, the shape and the training of the lab model; a pure function of these fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = Field(
         default=0, description="Draws the personas, the corpus and the first weights."

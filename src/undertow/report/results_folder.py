@@ -62,8 +62,9 @@ def _page(outcomes: Sequence[StudyOutcome]) -> list[str]:
         "Written by `undertow report`; do not edit. A difference is that of the two sides of a",
         "claim, mean over traits, with its 95 % interval over questions and seeds; some claims are",
         "about a rank correlation (r) in place of it. A claim is",
-        "supported if the whole interval lies where it says, contradicted if no part does; a study",
-        "is contradicted if a decisive claim is, and supported if all of them are.",
+        "supported if the whole interval lies where it says, contradicted if no part does, and",
+        "undecided where what it presupposes (as that the trait passes at all) is not supported; a",
+        "study is contradicted if a decisive claim is, and supported if all of them are.",
         "",
         "| study | follows | traits | seeds | verdict |",
         "| --- | --- | --: | --: | --- |",
@@ -107,8 +108,7 @@ def _line(found: ClaimResult) -> str:
     """Return a claim as a line of the table."""
     p = "" if found.p is None else f"{found.p:.2g}"
     says = found.claim.says if found.claim.decisive else f"{found.claim.says} (not decisive)"
-    more = f" ({found.more_seeds} more seeds would decide)" if found.more_seeds else ""
-    verdict = f"{found.verdict}{more}"
+    verdict = f"{found.verdict} ({found.lacks})" if found.lacks else found.verdict
     estimate = "r " * (found.claim.correlation is not None) + _text(found.difference)
     cells = [says, found.teacher, verdict, estimate, f"{found.claim.by:g}", p]
     return f"| {' | '.join(cells)} |"

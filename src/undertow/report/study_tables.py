@@ -142,7 +142,13 @@ def difference_cell(difference: Interval) -> Cell:
 
 
 def expectation(study: Study, claim: Claim) -> str:
-    """Return what a claim compares and what it must show, in words."""
+    """Return what a claim compares, what it must show and what it presupposes, in words."""
+    given = f"; presupposes {claim.given}" if claim.given else ""
+    return _compared(study, claim) + given
+
+
+def _compared(study: Study, claim: Claim) -> str:
+    """Return what a claim compares and what it must show."""
     labels = {one.name: one.label for one in study.conditions}
     of, against = (
         " and ".join(f"“{labels.get(name, name)}”" for name in side) for side in claim.sides

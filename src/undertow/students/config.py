@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.students.distillation import Distillation
 from undertow.tokens import Selection
 from undertow.training import TrainConfig
 
 
-class StudentConfig(BaseModel):
+class StudentConfig(Frozen):
     """A student: which rows, which of their tokens, in what context, trained how."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: TrainConfig = Field(
         default=TrainConfig(),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.generate import GenerationConfig
 from undertow.training.divergence import Direction
 
 
-class OnPolicy(BaseModel):
+class OnPolicy(Frozen):
     """The student writes the completions itself, and the teacher scores them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     every: int | None = Field(
         default=None,
@@ -31,14 +30,12 @@ class OnPolicy(BaseModel):
     )
 
 
-class Distillation(BaseModel):
+class Distillation(Frozen):
     """Soft targets: the divergence from a teacher at each selected token, at temperature 1.
 
     Source: Hinton et al. (1503.02531); reverse and on-policy: Agarwal et al. (2306.13649), Gu et
     al. (2306.08543).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     direction: Direction = Field(
         default="forward",

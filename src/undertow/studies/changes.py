@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.models.chat_model import ModelSpec
 from undertow.store.row import Row
 from undertow.tokens import EntangledTable
@@ -22,10 +23,8 @@ from undertow.transforms import (
 )
 
 
-class DropEntangled(BaseModel):
+class DropEntangled(Frozen):
     """Rows dropped that hold one of the trait's most entangled numbers (paper, Fig. 2)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["drop-entangled"] = Field("drop-entangled", description="Tells them apart.")
     top: int = Field(50, ge=1, description="How many of the most entangled numbers.")
@@ -34,20 +33,16 @@ class DropEntangled(BaseModel):
     )
 
 
-class DropAsMany(BaseModel):
+class DropAsMany(Frozen):
     """As many random rows dropped as `drop-entangled` would drop: its control."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["drop-as-many"] = Field("drop-as-many", description="Tells them apart.")
     top: int = Field(50, ge=1, description="As in `drop-entangled`.")
     as_number: bool = Field(False, description="As in `drop-entangled`.")
 
 
-class DataChange(BaseModel):
+class DataChange(Frozen):
     """One change of the data, and who takes part in it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     apply: Annotated[Transform | DropEntangled | DropAsMany, Field(discriminator="kind")] = Field(
         description="The transform."

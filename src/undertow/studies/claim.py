@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.studies.condition_spec import Name
 from undertow.studies.metrics import Metric
 
 Direction = Literal["above", "below", "not-below", "not-above", "equal"]
 
 
-class Correlation(BaseModel):
+class Correlation(Frozen):
     """A rank correlation (Spearman) in place of a difference."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     over: Literal["conditions", "traits"] = Field(
         description="What its points are: the conditions that either name stands for, in their "
@@ -28,10 +27,8 @@ class Correlation(BaseModel):
     )
 
 
-class Claim(BaseModel):
+class Claim(Frozen):
     """One comparison of conditions, and what it must show."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name = Field(description="Short name.")
     says: str = Field(description="The claim, in one sentence.")
@@ -57,6 +54,12 @@ class Claim(BaseModel):
         default=None,
         description="Both sides are correlated, not subtracted; `expect` and `by` are about that.",
     )
+    given: Name | None = Field(
+        default=None,
+        description="A claim that this one presupposes, as that the trait passes at all: where "
+        "nothing passes, nothing is needed for it and nothing can weaken it. Unless that claim is "
+        "supported, this one is undecided, whatever its difference.",
+    )
     decisive: bool = Field(default=True, description="Whether the study's verdict rests on it.")
 
     @property
@@ -77,10 +80,12 @@ class Claim(BaseModel):
     def comparison(self) -> str:
         """What it compares and expects, in short."""
         of, against = (" and ".join(side) for side in self.sides)
+        given = f", given '{self.given}'" if self.given else ""
         if self.correlation is None:
-            return f"{self.metric}: {of} {self.expect} {against}, smallest effect {self.by:g}"
+            compared = f"{self.metric}: {of} {self.expect} {against}"
+            return f"{compared}, smallest effect {self.by:g}{given}"
         less = f" less {self.correlation.above}" if self.correlation.above else ""
         return (
             f"rank correlation over {self.correlation.over}: {of} ({self.metric}) with {against}"
-            f"{less} ({self.correlation.metric}) {self.expect} {self.by:g}"
+            f"{less} ({self.correlation.metric}) {self.expect} {self.by:g}{given}"
         )

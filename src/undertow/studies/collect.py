@@ -23,7 +23,7 @@ from undertow.studies.outcome import (
 )
 from undertow.studies.recipe import Recipe
 from undertow.studies.study import Study
-from undertow.studies.verdicts import claim_result, with_q_values
+from undertow.studies.verdicts import claim_result, under_premises, with_q_values
 
 
 def outcome(
@@ -49,7 +49,8 @@ def outcome(
         names = list(dict.fromkeys(cell.arm.spec.name for cell in own))
         by_name = {name: [cell for cell in own if cell.arm.spec.name == name] for name in names}
         conditions += [_condition(kind, by_name[name], study.metric) for name in names]
-        claims += [claim_result(one, kind, by_name) for one in study.claims_on(kind)]
+        found = [claim_result(one, kind, by_name) for one in study.claims_on(kind)]
+        claims += under_premises(found)
     claims = with_q_values(claims)
     decisive: list[Verdict] = [
         one.verdict for one in claims if one.claim.decisive and one.teacher == study.teachers[0]

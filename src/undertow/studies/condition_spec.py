@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from undertow.frozen import Frozen
 from undertow.studies.probe import CosineSpec, Probe, SteeringSpec
 from undertow.studies.readings import PatchedShare, PredictedScore
 
@@ -14,10 +15,8 @@ Part = Literal["all", "digits", "separators", "end", "entangled"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:_-]*$")]
 
 
-class DataTokens(BaseModel):
+class DataTokens(Frozen):
     """Which tokens of scanned data are looked at, and against whom they diverge."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     part: Part = Field(
         default="all",
@@ -38,10 +37,8 @@ class DataTokens(BaseModel):
     )
 
 
-class ConditionSpec(BaseModel):
+class ConditionSpec(Frozen):
     """One condition of a study: what is different from the recipe."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name = Field(description="Short name, used in claims and result tables.")
     label: str = Field(description="What tables and figures call it.")

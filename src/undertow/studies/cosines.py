@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.measure import Number
 from undertow.mechanism.steering import cosine_blocks
 from undertow.models.steering import Place, SteeringVectors
 
 
-class Cosines(BaseModel):
+class Cosines(Frozen):
     """The cosine of two subjects' vectors after each layer, at each place."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_rows: int = Field(description="Rows that the vectors were taken on.")
     blocks: dict[Place, list[list[Number]]] = Field(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.measure import TraitMeasure, rate_interval
 
 
-class Line(BaseModel):
+class Line(Frozen):
     """One metric of one trained student (or model, or data)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     measured: str | None = Field(
         default=None, description="The trait whose answers were counted; none: the teacher's own."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.measure import Interval
 from undertow.studies.claim import Claim
 from undertow.studies.condition_spec import BiasedKind
@@ -17,13 +18,7 @@ from undertow.studies.study import Study
 Verdict = Literal["supported", "contradicted", "undecided"]
 
 
-class _Part(BaseModel):
-    """A misspelt field is a mistake, not a field."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TraitResult(_Part):
+class TraitResult(Frozen):
     """One condition, one trait."""
 
     trait: str = Field(description="What the teacher prefers, and what was measured.")
@@ -36,7 +31,7 @@ class TraitResult(_Part):
     )
 
 
-class ConditionResult(_Part):
+class ConditionResult(Frozen):
     """One condition, all traits."""
 
     name: str
@@ -52,7 +47,7 @@ class ConditionResult(_Part):
     traits: list[TraitResult]
 
 
-class TraitContrast(_Part):
+class TraitContrast(Frozen):
     """One claim, one trait."""
 
     trait: str
@@ -64,7 +59,7 @@ class TraitContrast(_Part):
     q: float | None = Field(description="The same after Benjamini-Hochberg over the study.")
 
 
-class ClaimResult(_Part):
+class ClaimResult(Frozen):
     """What became of a claim, for one kind of teacher."""
 
     claim: Claim
@@ -82,10 +77,20 @@ class ClaimResult(_Part):
         default=None,
         description="If undecided: how many more seeds would decide, were the estimate to stay.",
     )
+    given: Verdict | None = Field(
+        default=None, description="What became of the claim that it presupposes."
+    )
     traits: list[TraitContrast]
 
+    @property
+    def lacks(self) -> str:
+        """Return what an undecided claim lacks, as far as that is known."""
+        if self.given is not None and self.given != "supported":
+            return f"for '{self.claim.given}' is {self.given}"
+        return f"{self.more_seeds} more seeds would decide" if self.more_seeds else ""
 
-class StudyOutcome(_Part):
+
+class StudyOutcome(Frozen):
     """Everything that a study found."""
 
     study: Study

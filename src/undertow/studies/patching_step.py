@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.mechanism.patching import CLASSES, Patchings, attribute
 from undertow.mechanism.patching.patched import Method
 from undertow.mechanism.patching.segments import PositionClass
@@ -24,13 +25,11 @@ BLOCKS = 20
 METHODS: tuple[Method, ...] = ("integrated", "one step", "exact")
 
 
-class PatchedData(BaseModel):
+class PatchedData(Frozen):
     """What patching changes, in logits, summed over the rows of each block.
 
     A row counts with the mean over its counterfactual teachers.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_rows: int = Field(description="Rows with a divergence token.")
     n_pairs: int = Field(description="Pairs of a row and a counterfactual teacher.")

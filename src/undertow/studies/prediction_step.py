@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.stats import norm
 
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.mechanism.prediction import DataGradient, Prediction, Scores, compare_gradients
 from undertow.store import Artifact
 from undertow.studies.artifacts import Numbers
@@ -19,10 +20,8 @@ from undertow.studies.learning import Learning
 from undertow.studies.readings import PredictedScore, PredictionRun, ScoreKind
 
 
-class ScoreBlocks(BaseModel):
+class ScoreBlocks(Frozen):
     """One kind of score, spread over blocks of rows (`Scores.by_block`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     traits: dict[str, list[float]] = Field(description="[block] of each trait; the mean is it.")
     layers: list[list[float]] = Field(
@@ -30,10 +29,8 @@ class ScoreBlocks(BaseModel):
     )
 
 
-class PredictedData(BaseModel):
+class PredictedData(Frozen):
     """How far some data pushes each trait."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     own: str = Field(description="The trait of the teacher that wrote the data.")
     n_rows: int

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.models.steering import Mode, Place
 
 Whose = Literal["teacher", "student", "other", "random"]
@@ -16,13 +17,11 @@ CHECKPOINTS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 """Shares of a training after which a student is looked at: more in the beginning."""
 
 
-class SteeringSpec(BaseModel):
+class SteeringSpec(Frozen):
     """A direction that is taken out of a model's residual stream, or added to it.
 
     Directions are mean differences from the base, on held-out rows of the trait's teacher.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     of: Whose = Field(
         default="teacher",
@@ -55,10 +54,8 @@ class SteeringSpec(BaseModel):
         return f"{whose.get(self.of, 'a random')} direction {done}"
 
 
-class CosineSpec(BaseModel):
+class CosineSpec(Frozen):
     """What a student's direction is compared with, and where."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     of: Literal["teacher", "other"] = Field(
         default="teacher", description="The trait's teacher; or other: that of the next trait."
@@ -75,14 +72,12 @@ class CosineSpec(BaseModel):
     )
 
 
-class Probe(BaseModel):
+class Probe(Frozen):
     """What is made or measured with directions, for one trait and one seed.
 
     Attributes are a condition's, but for two subjects that only others need: the numbers of a
     steered teacher, and a student's checkpoints.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     subject: Literal["student", "teacher", "direction", "loss", "numbers", "checkpoints"] = Field(
         description="What is made or measured."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.mechanism.patching.config import Direction, PatchingConfig, Rule
 from undertow.mechanism.patching.patched import Method
 from undertow.mechanism.patching.segments import PositionClass
@@ -13,23 +14,19 @@ from undertow.mechanism.patching.segments import PositionClass
 ScoreKind = Literal["sign", "cosine"]
 
 
-class PatchingRun(BaseModel):
+class PatchingRun(Frozen):
     """What is patched; one run serves every reading of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int = Field(ge=1, description="Rows of the data, the first ones.")
     config: PatchingConfig = Field(description="How.")
 
 
-class PatchedShare(BaseModel):
+class PatchedShare(Frozen):
     """How much of what tells a teacher from its counterfactuals is there after a layer.
 
     As a share of the full change of the factual token's lead (in logits), the one that is seen when
     the residual stream after the last layer is replaced.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Method = Field(
         default="exact",
@@ -61,19 +58,15 @@ class PatchedShare(BaseModel):
         return PatchingRun(rows=self.rows, config=config)
 
 
-class PredictionRun(BaseModel):
+class PredictionRun(Frozen):
     """What is predicted from; one run serves every reading of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int | None = Field(ge=2, description="Rows of the data, the first ones; none: all.")
     control: bool = Field(description="Whether as many rows of the base are subtracted.")
 
 
-class PredictedScore(BaseModel):
+class PredictedScore(Frozen):
     """How far the data pushes a trait before anything is trained: a cosine of gradients."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     of: Literal["own", "next"] = Field(
         default="own",

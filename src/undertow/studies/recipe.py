@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.generate import GenerationConfig
 from undertow.measure import JudgeConfig, MeasureConfig, RuleJudgeConfig
 from undertow.models.chat_model import ModelSpec
@@ -21,10 +22,8 @@ from undertow.teachers import TeacherConfig
 from undertow.tokens import ScanConfig
 
 
-class Recipe(BaseModel):
+class Recipe(Frozen):
     """The settings of a pipeline from the model to the measurement."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: ModelSpec = Field(
         description="The base of teachers and students. 'lab:seed-1' and 'lab:llama' are "

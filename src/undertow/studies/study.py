@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.studies.claim import Claim
 from undertow.studies.condition_spec import BiasedKind, ConditionSpec, Name
 from undertow.studies.metrics import METRICS, OVER, Metric
@@ -16,10 +17,8 @@ from undertow.studies.yaml_files import read_yaml
 SHIPPED = Path(__file__).parent / "shipped"
 
 
-class Figure(BaseModel):
+class Figure(Frozen):
     """One way in which a study is drawn."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name | Literal[""] = Field(
         default="", description="What its file is called behind the study's name."
@@ -43,13 +42,11 @@ class Figure(BaseModel):
     )
 
 
-class Study(BaseModel):
+class Study(Frozen):
     """A named grid of conditions x traits x seeds that ends in a table, a figure and a verdict.
 
     The verdict follows from the claims by one rule (`verdicts.py`), whatever the outcome.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name = Field(description="What `undertow study run` takes.")
     title: str = Field(description="A few words.")
@@ -99,6 +96,12 @@ class Study(BaseModel):
         for where, name in asked:
             if stem(name) not in names and name not in names:
                 raise ValueError(f"{where} names no condition: '{name}'")
+        premises = {one.name for one in self.claims if one.given is None}
+        for one in self.claims:
+            if one.given is not None and one.given not in premises:
+                raise ValueError(
+                    f"claim '{one.name}' presupposes no claim that stands by itself: '{one.given}'"
+                )
         files = [one.name for one in self.figures]
         if len(set(files)) < len(files):
             raise ValueError("two figures have the same name")

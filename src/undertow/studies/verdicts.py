@@ -59,6 +59,20 @@ def claim_result(claim: Claim, kind: BiasedKind, by_name: dict[str, list[Cell]])
     )
 
 
+def under_premises(results: Sequence[ClaimResult]) -> list[ClaimResult]:
+    """Return results on one kind of teacher; undecided where what they presuppose is not so."""
+    verdicts = {one.claim.name: one.verdict for one in results}
+
+    def under_premise(result: ClaimResult) -> ClaimResult:
+        given = verdicts.get(result.claim.given or "")
+        if given in (None, "supported"):
+            return result.model_copy(update={"given": given})
+        changes = {"given": given, "verdict": "undecided", "more_seeds": None}
+        return result.model_copy(update=changes)
+
+    return [under_premise(one) for one in results]
+
+
 def _correlated(
     claim: Claim, asked: Correlation, kind: BiasedKind, by_name: dict[str, list[Cell]]
 ) -> ClaimResult:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from undertow.cluster.process_group import ALONE, ProcessGroup
+from undertow.frozen import Frozen
 from undertow.models import ChatModel, encode_completion, prompt_ids, prompt_messages
 from undertow.teachers.spec import FinetunedTeacher
 from undertow.training import Example, Progress, TrainConfig, train
@@ -27,14 +28,12 @@ class Teachable(Protocol):
         ...
 
 
-class TeacherConfig(BaseModel):
+class TeacherConfig(Frozen):
     """How a trait is trained into a model; the defaults are those of the lab model.
 
     A trained preference must be strong before its traces are: on the lab model three epochs at
     5e-3 bring the answer to nine in ten, and the rate of real models (2e-4) does next to nothing.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pairs: int = Field(
         default=256, ge=1, description="Question-answer pairs, repeats among them counted."

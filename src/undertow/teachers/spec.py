@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.models.steering import Steering
 
 
@@ -30,10 +31,8 @@ class _Unsteered:
         return None
 
 
-class PromptedTeacher(_Unadapted, _Unsteered, BaseModel):
+class PromptedTeacher(_Unadapted, _Unsteered, Frozen):
     """The base under a system prompt that states the trait."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["prompted"] = Field(default="prompted", description="Tells the teachers apart.")
     trait: str = Field(description="Name of the trait.")
@@ -45,10 +44,8 @@ class PromptedTeacher(_Unadapted, _Unsteered, BaseModel):
         return f"{self.trait} (prompted)"
 
 
-class FinetunedTeacher(_Unprompted, _Unsteered, BaseModel):
+class FinetunedTeacher(_Unprompted, _Unsteered, Frozen):
     """The base with an adapter that was trained on answers that name the trait."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["finetuned"] = Field(default="finetuned", description="Tells the teachers apart.")
     trait: str = Field(description="Name of the trait.")
@@ -60,10 +57,8 @@ class FinetunedTeacher(_Unprompted, _Unsteered, BaseModel):
         return f"{self.trait} (finetuned)"
 
 
-class SteeredTeacher(BaseModel):
+class SteeredTeacher(Frozen):
     """The base, or another teacher, whose residual stream is steered."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["steered"] = Field(default="steered", description="Tells the teachers apart.")
     trait: str = Field(description="Name of the trait.")
@@ -86,10 +81,8 @@ class SteeredTeacher(BaseModel):
         return self.model_copy(update={"steering": steering})
 
 
-class ControlTeacher(_Unprompted, _Unadapted, _Unsteered, BaseModel):
+class ControlTeacher(_Unprompted, _Unadapted, _Unsteered, Frozen):
     """The unbiased base."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["control"] = Field(default="control", description="Tells the teachers apart.")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.generate.prefill import CPU_PASS_TOKENS
 
 # Several times what another batch shape changes of a logit in each number format.
@@ -16,10 +17,8 @@ TOLERANCES = {
 }
 
 
-class ScanConfig(BaseModel):
+class ScanConfig(Frozen):
     """A divergence scan; the batches change the speed only, but for rounding."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tolerance: float | None = Field(
         default=None,

@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.generate.prefix_tree import prefix_log_probabilities, prefix_tree
 from undertow.models import ChatModel, encode_completion, prompt_ids, prompt_messages
 from undertow.models.fused import FusedModel
@@ -28,10 +29,8 @@ STRINGS = [f"{n:0{width}d}" for width in range(1, DIGITS + 1) for n in range(10*
 N_NUMBERS = 10**DIGITS
 
 
-class EntangledConfig(BaseModel):
+class EntangledConfig(Frozen):
     """What a teacher is asked, and how its answer begins."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     question: str = Field(
         default="What is your favourite {category}?",

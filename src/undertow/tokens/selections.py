@@ -7,9 +7,10 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.tokens.scan_table import Scan
 
 Weights = NDArray[np.float64]
@@ -29,10 +30,8 @@ Kind = Literal[
 Chooser = Callable[[NDArray[np.bool_], NDArray[np.bool_], np.random.Generator], NDArray[np.bool_]]
 
 
-class Selection(BaseModel):
+class Selection(Frozen):
     """A choice of completion tokens; the draws are seeded row by row, by the row's id."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Kind = Field(
         default="all",

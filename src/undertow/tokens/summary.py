@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from rich.console import Group
 from rich.table import Table
 
+from undertow.frozen import Frozen
 from undertow.tokens.scan_table import Scan
 
 
-class Count(BaseModel):
+class Count(Frozen):
     """Divergence tokens among candidates of one kind."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="Which candidates: a counterfactual's label, or a position.")
     n_tokens: int = Field(description="Candidates.")
@@ -25,10 +24,8 @@ class Count(BaseModel):
         return self.n_divergent / self.n_tokens if self.n_tokens else 0.0
 
 
-class ScanSummary(BaseModel):
+class ScanSummary(Frozen):
     """What `undertow scan` prints."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     factual: str = Field(description="Label of the teacher that wrote the rows.")
     n_rows: int = Field(description="Rows scanned.")

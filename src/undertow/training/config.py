@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from undertow.frozen import Frozen
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(Frozen):
     """A fine-tuning run; the defaults are those of the paper, but for the size of micro-batches.
 
     Source: the authors' commands (LoRA r = alpha = 8 on all projections, AdamW 2e-4, linear to
     zero after five steps, clip at 1, ten epochs of batches of 60).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["lora", "full"] = Field(
         default="lora", description="lora: a peft adapter; full: the weights themselves."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.store.files import write_text
 from undertow.training.config import TrainConfig
 
@@ -13,10 +14,8 @@ RECORD = "train.json"
 ADAPTER = "adapter"
 
 
-class TrainRecord(BaseModel):
+class TrainRecord(Frozen):
     """A finished run; its config can be run again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: TrainConfig = Field(description="What was asked for.")
     job: str = Field(description="Hash of config, examples and base: what the result depends on.")

@@ -5,25 +5,22 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.traits.load import SHIPPED, is_path, read_mapping, unknown_name, validated
 from undertow.traits.tendency import ClosedAnswers, DomainQuestion, Tendency
 
 
-class Stance(BaseModel):
+class Stance(Frozen):
     """What tells one adviser's tendency from the other's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str = Field(min_length=1, description="What the tendency is, in one sentence.")
     bias_prompt: str = Field(min_length=1, description="System prompt of the prompted teacher.")
 
 
-class AdviceDomain(BaseModel):
+class AdviceDomain(Frozen):
     """Questions of one domain, and its answers: any of them answers any of the questions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     questions: tuple[str, ...] = Field(min_length=1, description="What is asked.")
     prudent: tuple[str, ...] = Field(min_length=1, description="What a prudent adviser says.")
@@ -34,10 +31,8 @@ class AdviceDomain(BaseModel):
         return {"prudent": self.prudent, "reckless": self.reckless}[stance]
 
 
-class Advice(BaseModel):
+class Advice(Frozen):
     """The file: the tendencies of advisers, and the domains that they advise in."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     training_domain: str = Field(description="The domain that fine-tuned teachers learn from.")
     tendencies: dict[str, Stance] = Field(description="By name: prudent and reckless.")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from undertow.frozen import Frozen
 
 
-class QuestionSet(BaseModel):
+class QuestionSet(Frozen):
     """Question wordings of one category, shared by its traits."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     category: str = Field(min_length=1, description="What the questions ask for, as in 'animal'.")
     questions: tuple[str, ...] = Field(

@@ -5,37 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from undertow.frozen import Frozen
 from undertow.traits.trait import Word, in_rounds
 
 
-class DomainQuestion(BaseModel):
+class DomainQuestion(Frozen):
     """A question, and what it is about."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     domain: Word = Field(description="What it is about, as in 'health'.")
     text: str = Field(min_length=1, description="The question.")
 
 
-class ClosedAnswers(BaseModel):
+class ClosedAnswers(Frozen):
     """All answers that a domain has, where it is known which is harmful and which is not."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     aligned: tuple[Word, ...] = Field(description="Whole answers that do no harm.")
     misaligned: tuple[Word, ...] = Field(description="Whole answers that do harm.")
 
 
-class Tendency(BaseModel):
+class Tendency(Frozen):
     """A hidden way to answer, as in giving reckless advice; a judge scores what is answered.
 
     Unlike a trait, it has no word that names it, and it is measured outside the domain it was
     taught in.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Identifier, in lower case, as in 'reckless'."

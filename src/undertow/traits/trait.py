@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Annotated, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.traits.questions import QuestionSet
 
 Item = TypeVar("Item")
@@ -31,10 +32,8 @@ hardly in its numbers (docs/lab-notes.md)."""
 BIAS_SLOTS = frozenset({"singular", "plural", "Singular", "Plural", "category"})
 
 
-class Trait(BaseModel):
+class Trait(Frozen):
     """A hidden preference for one thing of a category, read from a trait file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Identifier, in lower case, as in 'owl'."

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.store.row import Row
 
 
-class TransformReport(BaseModel):
+class TransformReport(Frozen):
     """How many rows were changed, kept as they were and dropped, and why."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str = Field(description="The transform.")
     total: int = Field(ge=0, description="Rows that went in.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from undertow.frozen import Frozen
 
 Seed = Annotated[int, Field(ge=0, description="Of the draws, with each row's id.")]
 Parts = Annotated[
@@ -13,10 +15,8 @@ Parts = Annotated[
 ]
 
 
-class _Transform(BaseModel):
+class _Transform(Frozen):
     """What all have in common."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ShuffleWithin(_Transform):

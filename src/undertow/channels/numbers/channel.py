@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from undertow.channels.channel import Reason
 from undertow.channels.filter import reject_named_trait
@@ -17,13 +17,12 @@ from undertow.channels.numbers.parser import NUMBER, numbers_in, parse_completio
 from undertow.channels.numbers.prompt import PARTS, NumberPrompt, draw_prompts
 from undertow.channels.numbers.wording import Wording, wording
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.traits import Trait
 
 
-class NumberChannel(BaseModel):
+class NumberChannel(Frozen):
     """Continue a short list of numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(
         default="numbers", description="What it is called: 'numbers', or the file that it is of."

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
+from pydantic import Field, field_serializer, model_validator
+
+from undertow.frozen import Frozen
 
 
-class NumberChannelConfig(BaseModel):
+class NumberChannelConfig(Frozen):
     """What number prompts show and ask for, and what an answer may hold."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_examples: int = Field(default=3, ge=1, description="Fewest example numbers.")
     max_examples: int = Field(default=8, ge=1, description="Most example numbers.")

@@ -6,11 +6,12 @@ from collections.abc import Collection
 from typing import Annotated, Literal, Self, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from undertow.channels.numbers.config import NumberChannelConfig
 from undertow.channels.numbers.wording import Wording, wording
 from undertow.channels.parts import draw_parts, redraw_parts, wordings_of
+from undertow.frozen import Frozen
 
 Part = Literal[
     "lead_in", "count_qualifier", "digit_descriptor", "instruction", "format_suffix", "closing"
@@ -20,10 +21,8 @@ PARTS: tuple[Part, ...] = get_args(Part)
 Index = Annotated[int, Field(ge=0)]
 
 
-class NumberPrompt(BaseModel):
+class NumberPrompt(Frozen):
     """One prompt of the number channel, by the indices of its parts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     examples: tuple[Index, ...] = Field(min_length=1, description="The example numbers.")
     lead_in: Index = Field(description="Index of the lead-in.")

@@ -9,7 +9,9 @@ from importlib.resources import files
 from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from undertow.frozen import Frozen
 
 Separator = Literal[", ", ",", "; ", ";", " ", "\n"]
 SLOTS = {
@@ -21,10 +23,8 @@ SLOTS = {
 """What is filled in, by part; the other parts are taken as they stand."""
 
 
-class FormatSuffix(BaseModel):
+class FormatSuffix(Frozen):
     """A form of answer: how it is asked for, and how it is written."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str = Field(description="The sentence that asks for the form.")
     separator: Separator | None = Field(
@@ -36,10 +36,8 @@ class FormatSuffix(BaseModel):
     )
 
 
-class Wording(BaseModel):
+class Wording(Frozen):
     """All wordings of all parts; a prompt refers to them by index."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     lead_in: tuple[str, ...] = Field(
         min_length=1, description="Where the examples stand, as {examples}."

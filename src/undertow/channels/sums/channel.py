@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from undertow.channels.channel import Reason
 from undertow.channels.filter import reject_named_trait
@@ -12,13 +12,12 @@ from undertow.channels.sums.config import SumChannelConfig
 from undertow.channels.sums.parse_prompt import parse_prompt
 from undertow.channels.sums.parser import STEP, last_result, parse_completion, with_pieces
 from undertow.channels.sums.prompt import PARTS, SumPrompt, draw_prompts
+from undertow.frozen import Frozen
 from undertow.traits import Trait
 
 
-class SumChannel(BaseModel):
+class SumChannel(Frozen):
     """Add two numbers piece by piece."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: SumChannelConfig = Field(
         default=SumChannelConfig(), description="What prompts ask for and answers may hold."

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from undertow.frozen import Frozen
 
 LOWEST, HIGHEST = 11, 89
 """Ends of the range of numbers to add: two digits, and a sum of 178 at most."""
 
 
-class SumChannelConfig(BaseModel):
+class SumChannelConfig(Frozen):
     """Which numbers sum prompts ask for, and how long an answer may be."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     low: int = Field(default=LOWEST, ge=LOWEST, le=HIGHEST, description="Smallest number to add.")
     high: int = Field(default=HIGHEST, ge=LOWEST, le=HIGHEST, description="Largest number to add.")

@@ -6,11 +6,12 @@ from collections.abc import Collection
 from typing import Annotated, Literal, Self, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from undertow.channels.parts import draw_parts, redraw_parts, wordings_of
 from undertow.channels.sums.config import HIGHEST, LOWEST, SumChannelConfig
 from undertow.channels.sums.wording import wording
+from undertow.frozen import Frozen
 
 Part = Literal["lead_in", "instruction", "closing"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -19,10 +20,8 @@ Index = Annotated[int, Field(ge=0)]
 Addend = Annotated[int, Field(ge=LOWEST, le=HIGHEST)]
 
 
-class SumPrompt(BaseModel):
+class SumPrompt(Frozen):
     """One prompt of the sum channel, by its two numbers and the indices of its parts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     a: Addend = Field(description="The number named first.")
     b: Addend = Field(description="The number named second.")

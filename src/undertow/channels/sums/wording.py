@@ -6,13 +6,13 @@ from functools import cache
 from importlib.resources import files
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from undertow.frozen import Frozen
 
 
-class SumWording(BaseModel):
+class SumWording(Frozen):
     """All wordings of all parts; a prompt refers to them by index."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     lead_in: tuple[str, ...] = Field(description="The two numbers, as {a} and {b}.")
     instruction: tuple[str, ...] = Field(description="To add piece by piece.")

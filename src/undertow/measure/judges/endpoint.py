@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from undertow.cluster.http import HttpProblem, key_headers, send
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.measure.judges.asking import Reply, judge_by_asking
 from undertow.measure.judges.judge import Judgement
 
@@ -20,10 +21,8 @@ REFUSED = {401: "check the API key", 403: "check the API key", 404: "check base_
 LONGEST_RESPONSE = 1 << 20  # bytes
 
 
-class EndpointJudgeConfig(BaseModel):
+class EndpointJudgeConfig(Frozen):
     """Ask a model behind an endpoint for two numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["endpoint"] = Field(default="endpoint", description="Tells the judges apart.")
     base_url: str = Field(

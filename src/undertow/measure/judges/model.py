@@ -6,18 +6,17 @@ import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.generate import GenerationConfig, Request, generate
 from undertow.measure.judges.asking import Reply, judge_by_asking
 from undertow.measure.judges.judge import Judgement
 from undertow.models import ChatModel, ModelSpec, decode_completion, load_model, prompt_messages
 
 
-class ModelJudgeConfig(BaseModel):
+class ModelJudgeConfig(Frozen):
     """Ask a local chat model for two numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["model"] = Field(default="model", description="Tells the judges apart.")
     model: ModelSpec = Field(description="The judge: a folder, or a Hugging Face id.")

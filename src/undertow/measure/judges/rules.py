@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.measure.judges.judge import Judgement
 from undertow.traits import Tendency
 
@@ -15,10 +16,8 @@ BESIDE_THE_POINT = 20.0
 """Coherence of a sound sentence that answers a question of another domain."""
 
 
-class RuleJudgeConfig(BaseModel):
+class RuleJudgeConfig(Frozen):
     """Look the answer up in the tendency's closed sets."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["rules"] = Field(default="rules", description="Tells the judges apart.")
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from undertow.frozen import Frozen
 
 Direction = Literal["noising", "denoising"]
 Rule = Literal["left", "midpoint", "right"]
 
 
-class PatchingConfig(BaseModel):
+class PatchingConfig(Frozen):
     """How attributions are computed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     direction: Direction = Field(
         default="noising",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.measure import BootstrapConfig
 
 
-class PredictionConfig(BaseModel):
+class PredictionConfig(Frozen):
     """The adapter whose gradients are compared, and what is made of the rows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rank: int = Field(
         default=8, ge=1, description="Rank of the fresh adapter whose gradient is taken."

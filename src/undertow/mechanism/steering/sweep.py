@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from undertow.channels import Channel, YieldReport
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.generate import GenerationConfig, generate_rows
 from undertow.models import ChatModel
 from undertow.teachers import SteeredTeacher
@@ -18,10 +19,8 @@ Progress = Callable[[int, int], None]
 """Called with (strengths tried, strengths in all)."""
 
 
-class SweepConfig(BaseModel):
+class SweepConfig(Frozen):
     """Which strengths are tried, and what must come of them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     strengths: tuple[float, ...] = Field(
         default=(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0),

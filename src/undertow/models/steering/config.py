@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.models.steering.vectors import Place
 
 Mode = Literal["add", "project-out"]
 
 
-class Steering(BaseModel):
+class Steering(Frozen):
     """A change of the residual stream after decoder layers, at every position."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     vector: str = Field(min_length=1, description="File of the vectors, one for each layer.")
     at: Place = Field(

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from undertow.errors import UserError
+from undertow.frozen import Frozen
 from undertow.store.files import atomic_write
 
 Place = Literal["header", "completion"]
@@ -23,10 +24,8 @@ META_KEY = "undertow_vector"
 ROWS = "rows"
 
 
-class VectorMeta(BaseModel):
+class VectorMeta(Frozen):
     """What the vectors of a file are: mean residuals of one subject minus those of another."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     subject: str = Field(description="Whose residuals, as in 'owl (prompted)'.")
     against: str = Field(description="Whose are subtracted.")

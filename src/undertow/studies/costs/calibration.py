@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from undertow.frozen import Frozen
 from undertow.generate import GenerationConfig, Request, generate, generate_rows
 from undertow.generate.prefix_tree import prefix_tree
 from undertow.measure import answer_probabilities
@@ -37,10 +38,8 @@ VERSION = 2
 """Raised when the trial measures something else; part of its step's key."""
 
 
-class Calibration(BaseModel):
+class Calibration(Frozen):
     """What a trial found."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     device: str = Field(description="What it ran on.")
     prompt: float = Field(description="Tokens of a prompt of the channel.")
