@@ -75,6 +75,16 @@ def test_what_another_process_is_at_is_put_back_and_others_come_first(run):
     assert set(progress.finished) == {BASE, TEACHER}
 
 
+def test_it_comes_in_its_turn_again_when_who_was_at_it_may_have_died(run, monkeypatch):
+    """And not only after all tasks of a study that have nothing to do with it."""
+    others = {Task("teacher", TINY, name, "finetuned"): [] for name in ("cat", "dog", "wolf")}
+    needs = {BASE: [], **others}
+    monkeypatch.setattr(handing, "LOOK_AGAIN", 0.0)
+    assert run(needs, {BASE: [None]})[1] == [BASE, *others, BASE]
+    monkeypatch.setattr(handing, "LEASE", 0.0)
+    assert run(needs, {BASE: [None]})[1] == [BASE, BASE, *others]
+
+
 def test_what_needs_a_task_that_was_put_back_waits(run):
     _, order = run({TEACHER: [], STUDENT: [TEACHER]}, {TEACHER: [None]})
     assert order == [TEACHER, TEACHER, STUDENT]

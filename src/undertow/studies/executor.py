@@ -5,6 +5,7 @@ processes may run the same tasks on one store at once: who finds another at a ta
 different one, and comes back later to find it finished.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from undertow.cluster import ExecutorConfig, ProcessesConfig
 from undertow.errors import UserError
+from undertow.store.locks import LEASE
 from undertow.studies.executors import Executor, opened
 from undertow.studies.tasks import Task, TaskStep
 from undertow.studies.timing import Timing
@@ -115,7 +117,7 @@ class _Hand:
         self._progress = progress
         self._on_change = on_change
         self._running: dict[Future[float | None], int] = {}
-        self._not_before: dict[int, float] = {}
+        self._put_back: dict[int, float] = {}
         self._deaths: dict[int, int] = {}
 
     def run(self) -> None:
@@ -141,16 +143,18 @@ class _Hand:
     def _startable(self) -> Iterator[int]:
         """Yield the tasks whose needs are finished, in the order in which they were asked for.
 
-        A task that was put back comes when it is due, after the others.
+        A task that was put back comes after the others, and in its own turn again when whoever was
+        at it may have died: what needs it would else wait for all that does not.
         """
         now = time.monotonic()
         unfinished = self._waiting.keys() | self._running.values()
+        since = {place: now - self._put_back.get(place, -math.inf) for place in self._waiting}
         ready = [
             place
-            for place in self._waiting
-            if self._not_before.get(place, now) <= now and unfinished.isdisjoint(self._needs[place])
+            for place, seconds in since.items()
+            if seconds >= LOOK_AGAIN and unfinished.isdisjoint(self._needs[place])
         ]
-        return iter(sorted(ready, key=lambda place: (place in self._not_before, place)))
+        return iter(sorted(ready, key=lambda place: (since[place] < LEASE, place)))
 
     def _take_back(self, future: Future[float | None]) -> None:
         """Note what became of a task: finished, somebody else's for now, or its worker died."""
@@ -166,7 +170,7 @@ class _Hand:
             self._waiting[place] = None
             return
         if seconds is None:
-            self._not_before[place] = time.monotonic() + LOOK_AGAIN
+            self._put_back[place] = time.monotonic()
             self._waiting[place] = None
         else:
             self._progress.finished[task] = seconds
