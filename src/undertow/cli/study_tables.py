@@ -11,8 +11,14 @@ from rich.table import Table
 from undertow.cli.console import output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from undertow.measure import Interval
+    from undertow.studies.condition_spec import BiasedKind
     from undertow.studies.outcome import ClaimResult, StudyOutcome
+
+UNBOUNDED = 10_000
+"""Columns of a console in which every table has room."""
 
 STYLES = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
 
@@ -20,17 +26,13 @@ STYLES = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
 def print_outcome(outcome: StudyOutcome) -> None:
     """Print a study's table and verdict."""
     for kind in outcome.study.teachers:
-        table = Table(
-            "condition",
-            outcome.study.metric,
-            *outcome.traits,
-            title=f"{outcome.study.title}, {kind} teachers",
-        )
-        for one in outcome.conditions:
-            if one.teacher == kind:
-                found = [_mean(trait.estimate) for trait in one.traits]
-                other = "" if one.metric == outcome.study.metric else f" ({one.metric})"
-                table.add_row(escape(one.label) + other, _interval(one.pooled), *found)
+        table = _table(outcome, kind, outcome.traits)
+        whole = output.measure(table, options=output.options.update(max_width=UNBOUNDED))
+        if whole.maximum > output.width:
+            table = _table(outcome, kind, [])
+            table.caption = (
+                f"mean of {len(outcome.traits)} traits; each has a column where there is room"
+            )
         output.print(table)
     for claim in outcome.claims:
         p = "" if claim.p is None else f", p = {claim.p:.3g}"
@@ -44,6 +46,18 @@ def print_outcome(outcome: StudyOutcome) -> None:
     output.print(
         f"[bold]{outcome.study.name}: [{style}]{outcome.verdict}[/][/bold]\n", highlight=False
     )
+
+
+def _table(outcome: StudyOutcome, kind: BiasedKind, traits: Sequence[str]) -> Table:
+    """Return a line for each condition, with a column for each of some traits."""
+    title = f"{outcome.study.title}, {kind} teachers"
+    table = Table("condition", outcome.study.metric, *traits, title=title)
+    for one in outcome.conditions:
+        if one.teacher == kind:
+            found = [_mean(trait.estimate) for trait in one.traits if trait.trait in traits]
+            other = "" if one.metric == outcome.study.metric else f" ({one.metric})"
+            table.add_row(escape(one.label) + other, _interval(one.pooled), *found)
+    return table
 
 
 def _what(result: ClaimResult) -> str:
