@@ -9,7 +9,7 @@ from undertow.errors import UserError
 from undertow.report.drawing import figure_style
 from undertow.report.study_figures import COLUMN, PAGE, _drawing, figure_svg, write_figures
 from undertow.report.study_panels import BARS, matrix_sides
-from undertow.report.study_values import figure_panels
+from undertow.report.study_values import Mark, Panel, figure_panels
 from undertow.studies.study import Figure
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -245,3 +245,22 @@ def test_a_label_is_no_markup():
     svg = on_page(outcome.model_copy(update={"conditions": [changed]}))
     texts = [text.text.strip() for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
     assert label in texts
+
+
+def test_names_of_points_lie_on_no_other_name():
+    """Of traits whose points lie together."""
+    places = [(0.040, 0.06), (0.040, 0.04), (0.043, 0.05), (0.041, 0.05), (0.031, 0.04), (0.0, 0.4)]
+    marks = [
+        Mark(name, name, "student", x, mean, mean - 0.01, mean + 0.01, [], [])
+        for name, (x, mean) in zip(
+            ("owl", "dog", "dolphin", "elephant", "koala", "cat"), places, strict=True
+        )
+    ]
+    with figure_style():
+        figure = _drawing(
+            Figure(kind="points", conditions=["one", "two"]), "rate", [Panel("", marks)], 1, COLUMN
+        )
+        figure.draw_without_rendering()
+        boxes = [name.get_window_extent() for name in figure.axes[0].texts]
+    assert len(boxes) == len(marks)
+    assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]

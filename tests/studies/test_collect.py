@@ -92,7 +92,7 @@ def test_a_claim_is_undecided_where_what_it_presupposes_is_not_so():
         return [one.verdict for one in found.claims], found.claims[1].lacks
 
     assert verdicts(0.4) == (["supported", "supported"], "")
-    assert verdicts(0.1) == (["contradicted", "undecided"], "for 'it' is contradicted")
+    assert verdicts(0.1) == (["contradicted", "undecided"], "its premise 'it' is contradicted")
 
 
 @pytest.mark.parametrize("given", ["nothing", "it", "also"])

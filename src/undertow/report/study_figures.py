@@ -107,6 +107,10 @@ def _drawing(
     height = max((_height(spec, panel, width / n_columns) for panel in panels), default=60.0)
     names = _name_axes(figure, spec, measured, panels)
     figure.set_figheight((n_rows * (height + 26) + names) * POINT)
+    if spec.kind == "points":
+        figure.draw_without_rendering()
+        for axes in grid:
+            draw.settle_names(axes)
     return figure
 
 

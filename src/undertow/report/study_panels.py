@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from undertow.report.rendering import rate
 from undertow.report.study_values import Mark, Panel, Role
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.transforms import BboxBase
 
 # The colours of the page's figures (report.css), here for light ground.
 GROUND, INK, SOFT, LINE = "#ffffff", "#1d232b", "#59636f", "#dfe3e8"
@@ -31,6 +32,15 @@ BARS: dict[Role, dict[str, Any]] = {
 # Of reference lines. The lines of single traits look alike: the other figure names them.
 DASHES = [(0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2, 1, 2, 1, 2))]
 MARKERS = ("o", "s", "^", "D", "v")
+SIDES: list[tuple[int, Literal["left", "right"]]] = [(1, "left"), (-1, "right")]
+# Where a point's name may begin, or end, points from its middle; the first that is free is taken.
+SPOTS: list[tuple[float, float, Literal["left", "right"]]] = [
+    (4, 2, "left"),
+    (-4, 2, "right"),
+    (4, -8, "left"),
+    (-4, -8, "right"),
+    *((side * 4, height, end) for height in (11, -17, 20, -26, 29) for side, end in SIDES),
+]
 # Cells of a matrix, from 0 to the largest value; text is black or white, whatever the page.
 CELLS = ("#f3f8fd", "#08306b")
 
@@ -102,9 +112,27 @@ def points(axes: Axes, panel: Panel) -> None:
             axes.plot(x, mark.reference, "o", ms=3.0, mfc=GROUND, mec=SOFT, mew=0.8, zorder=3)
         axes.plot([x, x], [mark.low, mark.high], "_-", color=INK, linewidth=1.1, ms=4.5, zorder=2)
         axes.plot(x, mark.mean, "o", ms=4.0, mfc=STRONG, mec=GROUND, mew=0.4, zorder=4)
-        axes.annotate(mark.label, (x, mark.mean), (4, 2), textcoords="offset points", zorder=5)
+        axes.annotate(
+            mark.label, (x, mark.mean), SPOTS[0][:2], textcoords="offset points", zorder=5
+        )
     axes.margins(x=0.15)
     axes.grid(color=LINE, linewidth=0.6, zorder=0)
+
+
+def settle_names(axes: Axes) -> None:
+    """Move each point's name to the first spot beside it where it lies on no other name.
+
+    Where axes lie must be decided by then.
+    """
+    taken: list[BboxBase] = []
+    for name in axes.texts:
+        for x, y, side in SPOTS:
+            name.set_position((x, y))
+            name.set_horizontalalignment(side)
+            box = name.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                break
+        taken.append(name.get_window_extent())
 
 
 def _one_of_several(axes: Axes, place: int, label: str, marks: Sequence[Mark]) -> None:

@@ -86,7 +86,7 @@ class ClaimResult(Frozen):
     def lacks(self) -> str:
         """Return what an undecided claim lacks, as far as that is known."""
         if self.given is not None and self.given != "supported":
-            return f"for '{self.claim.given}' is {self.given}"
+            return f"its premise '{self.claim.given}' is {self.given}"
         return f"{self.more_seeds} more seeds would decide" if self.more_seeds else ""
 
 
