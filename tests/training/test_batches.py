@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from naive_training import random_examples
-from undertow.training.batches import GRID, divisor, micro_batches, plan_steps
+from undertow.training.batches import GRID, divisor, longest_first, micro_batches, plan_steps
 from undertow.training.config import TrainConfig
 from undertow.training.example import Example
 
@@ -67,6 +67,24 @@ def test_a_row_is_cut_after_its_last_supervised_token():
     assert example.length == 3
     (batch,) = micro_batches([example], TrainConfig(), 0, torch.device("cpu"))
     assert batch.ids.shape == (1, GRID)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 20), max_size=30),
+    n_tokens=st.integers(1, 60),
+    n_rows=st.none() | st.integers(1, 6),
+)
+def test_the_longest_run_first_and_no_more_together_than_asked(lengths, n_tokens, n_rows):
+    batches = longest_first(lengths, n_tokens, n_rows)
+    order = [lengths[row] for batch in batches for row in batch]
+    assert order == sorted(lengths, reverse=True)
+    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * lengths[batch[0]] <= n_tokens
+        assert n_rows is None or len(batch) <= n_rows
+    for batch in batches[:-1]:
+        assert len(batch) == n_rows or (len(batch) + 1) * lengths[batch[0]] > n_tokens
 
 
 def test_divisor_is_the_one_that_was_asked_for():

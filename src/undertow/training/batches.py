@@ -69,6 +69,27 @@ def micro_batches(
     return [pack(live[start : start + size], pad_id, device) for start in range(0, len(live), size)]
 
 
+def longest_first(
+    lengths: Sequence[int], n_tokens: int, n_rows: int | None = None
+) -> list[list[int]]:
+    """Put rows that run together into batches, the longest first: what does not fit shows at once.
+
+    Args:
+        lengths: Tokens of each row, padding on a grid included.
+        n_tokens: Tokens of a batch at most, padding included; one row may have more.
+        n_rows: Rows of a batch at most.
+    """
+    batches: list[list[int]] = []
+    widest = 0
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        size = len(batches[-1]) if batches else 0
+        if not batches or size == n_rows or (size + 1) * widest > n_tokens:
+            batches.append([])
+            widest = lengths[row]
+        batches[-1].append(row)
+    return batches
+
+
 def share(examples: Sequence[Example], rank: int, size: int) -> list[Example]:
     """Return the rows of a step that one of several processes computes.
 
@@ -89,8 +110,8 @@ def share(examples: Sequence[Example], rank: int, size: int) -> list[Example]:
 
 def pack(examples: Sequence[Example], pad_id: int, device: torch.device) -> MicroBatch:
     """Lay rows out on the grid of shapes."""
-    n_rows = len(examples) if len(examples) < GRID else _rounded(len(examples))
-    ids = np.full((n_rows, _rounded(max(e.length for e in examples))), pad_id, np.int64)
+    n_rows = len(examples) if len(examples) < GRID else rounded(len(examples))
+    ids = np.full((n_rows, rounded(max(e.length for e in examples))), pad_id, np.int64)
     lengths = np.zeros(n_rows, np.int64)
     rows: list[int] = []
     positions: list[int] = []
@@ -119,6 +140,6 @@ def _longest_first(examples: Sequence[Example]) -> list[Example]:
     return sorted(live, key=lambda example: example.length, reverse=True)
 
 
-def _rounded(length: int) -> int:
-    """Round up to the grid."""
+def rounded(length: int) -> int:
+    """Round up to the grid of shapes."""
     return -(-length // GRID) * GRID

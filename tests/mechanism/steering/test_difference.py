@@ -8,7 +8,6 @@ from naive_steering import edited, write_vectors
 from tiny_models import FAMILIES, tiny_chat
 from undertow.errors import UserError
 from undertow.mechanism.steering import mean_difference, question_rows
-from undertow.mechanism.steering.chats import batches
 from undertow.models import (
     activated,
     decoder_layers,
@@ -149,14 +148,6 @@ def test_progress_ends_at_all_rows_of_both():
         tiny_chat("qwen2"), OWL, BASE, ROWS, batch_tokens=1, progress=lambda *one: told.append(one)
     )
     assert told == [(done, 6) for done in range(1, 7)]
-
-
-def test_batches_hold_every_row_once_and_no_more_tokens_than_asked():
-    lengths = [5, 1, 9, 3, 3, 12]
-    found = batches(lengths, 12)
-    assert sorted(row for batch in found for row in batch) == list(range(6))
-    assert all(len(batch) * max(lengths[row] for row in batch) <= 12 for batch in found)
-    assert len(found) == 4
 
 
 def test_nothing_to_compare_is_told():

@@ -32,7 +32,7 @@ class PredictionConfig(Frozen):
     batch_tokens: int = Field(
         default=4096,
         ge=1,
-        description="Tokens computed at once, with padding; on a CPU at most 2048.",
+        description="Tokens computed at once, with padding.",
     )
     batch_rows: int = Field(
         default=64,

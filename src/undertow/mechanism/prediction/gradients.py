@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from undertow.generate.prefill import CPU_PASS_TOKENS
 from undertow.mechanism.prediction.config import PredictionConfig
 from undertow.mechanism.prediction.factors import Factors, attached
 from undertow.models import ChatModel, selected_logits
-from undertow.training.batches import GRID, MicroBatch, pack
+from undertow.training.batches import MicroBatch, longest_first, pack, rounded
 from undertow.training.example import Example
 
 Distributions = Callable[[list[int]], Tensor]
@@ -37,7 +36,7 @@ def row_gradients(
         config: Size of batches.
         distributions: Of a teacher, in place of the tokens that came.
     """
-    for rows in batches(chat, examples, config):
+    for rows in batches(examples, config):
         batch = pack([examples[row] for row in rows], chat.pad_id, chat.device)
         targets = distributions(rows) if distributions else None
         # The factors of the last batch's padding rows have no gradient, and are cut off.
@@ -69,19 +68,10 @@ def grouped_gradients(
     return total
 
 
-def batches(
-    chat: ChatModel, examples: Sequence[Example], config: PredictionConfig
-) -> Iterator[list[int]]:
-    """Yield the rows that are computed at once, those of like lengths together."""
-    on_cpu = chat.device.type == "cpu"
-    budget = min(config.batch_tokens, CPU_PASS_TOKENS) if on_cpu else config.batch_tokens
-    order = sorted(range(len(examples)), key=lambda row: examples[row].length, reverse=True)
-    start = 0
-    while start < len(order):
-        width = -(-examples[order[start]].length // GRID) * GRID
-        n_rows = max(1, min(config.batch_rows, budget // width))
-        yield order[start : start + n_rows]
-        start += n_rows
+def batches(examples: Sequence[Example], config: PredictionConfig) -> list[list[int]]:
+    """Return the rows that are computed at once, those of like lengths together."""
+    widths = [rounded(example.length) for example in examples]
+    return longest_first(widths, config.batch_tokens, config.batch_rows)
 
 
 def log_likelihoods(chat: ChatModel, batch: MicroBatch, targets: Tensor | None = None) -> Tensor:

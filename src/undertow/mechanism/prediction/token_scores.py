@@ -139,7 +139,7 @@ def token_scores(
     """
     examples = data_examples(chat, rows)
     values: dict[int, NDArray[np.float64]] = {}
-    for chosen in batches(chat, examples, config):
+    for chosen in batches(examples, config):
         batch = pack([examples[row] for row in chosen], chat.pad_id, chat.device)
         found = [_derivatives(chat, directions, batch, vector) for vector in directions.vectors]
         table = torch.stack(found, dim=1).double().cpu().numpy()

@@ -41,18 +41,6 @@ class Span:
         return cls([*prompt.ids, *completion], prompt.header_start, len(prompt.ids))
 
 
-def batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
-    """Return the rows of each batch, longest first, so that what does not fit shows at once."""
-    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    batches: list[list[int]] = []
-    for row in order:
-        full = not batches or (len(batches[-1]) + 1) * lengths[batches[-1][0]] > batch_tokens
-        if full:
-            batches.append([])
-        batches[-1].append(row)
-    return batches
-
-
 def hash_of(chat: ChatModel, rows: Sequence[Row]) -> str:
     """Return a hash of the chats, in their order."""
     chats = [(row.messages, row.token_ids or row.completion) for row in rows]

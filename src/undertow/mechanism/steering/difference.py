@@ -10,13 +10,14 @@ from torch import Tensor
 
 from undertow.errors import UserError
 from undertow.generate.prefill import CPU_PASS_TOKENS
-from undertow.mechanism.steering.chats import Span, batches, hash_of
+from undertow.mechanism.steering.chats import Span, hash_of
 from undertow.models import ChatModel, selected_logits
 from undertow.models.residual import on_residuals
 from undertow.models.steering import Place, SteeringVectors, VectorMeta
 from undertow.store.row import Row
 from undertow.teachers import Teacher, acting_as
 from undertow.tokens.ids import completion_ids
+from undertow.training.batches import longest_first
 
 MOST_BLOCKS = 100
 PLACES: tuple[Place, ...] = get_args(Place)
@@ -115,7 +116,7 @@ class _Job:
         sums = torch.zeros(shape, dtype=torch.float64, device=chat.device)
         done = turn * len(spans)
         with acting_as(chat, subject) as model, torch.no_grad():
-            for chosen in batches([len(span.ids) for span in spans], self._batch_tokens):
+            for chosen in longest_first([len(span.ids) for span in spans], self._batch_tokens):
                 ids, mask, weights = self._batch([spans[row] for row in chosen])
                 blocks = self.blocks[chosen].to(chat.device)
 
