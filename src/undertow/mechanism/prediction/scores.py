@@ -130,7 +130,7 @@ def scores(
     ]
     ones = [np.ones((1, len(one.blocks))) for one in sets]
     estimate = _mean(sets, ones)
-    length = torch.linalg.vector_norm(estimate).clamp_min(torch.finfo(estimate.dtype).tiny)
+    length = float(torch.linalg.vector_norm(estimate)) or 1.0  # nothing has no direction
 
     def both(gradients: Tensor) -> list[Tensor]:
         """Return `[resample, trait, layer]` of both kinds; lengths are those of the estimate."""
