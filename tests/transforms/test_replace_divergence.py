@@ -85,14 +85,31 @@ def test_which_tokens_is_decided_as_in_the_selection(chat, rows):
         assert done.report.tokens == chosen.sum()
 
 
-def test_a_row_that_would_be_refused_stays_and_is_counted(chat, rows):
+def test_a_token_that_would_make_the_row_refused_stays_alone(chat, rows):
     letter, eight = token(chat, "x"), token(chat, "8")
-    scan = scan_with(chat, rows, {0: {0: (letter, letter)}, 2: {2: (eight, eight)}})
+    places = {0: (letter, letter), 1: (eight, eight)}
+    scan = scan_with(chat, rows, {0: places, 2: {2: (eight, eight)}})
     done = replace_divergence(chat, rows, NUMBERS, scan, ReplaceDivergence())
-    assert done.rows[0] == rows[0]
+    assert done.rows[0].completion == "487, 52"
     assert done.rows[2] == rows[2]  # '118 6, 4, 2'
-    assert done.report.unchanged == {"invalid_format": 2, "no token selected": 4}
-    assert done.report.tokens == 0
+    assert done.report.unchanged == {"none fits": 1, "no token selected": 4}
+    assert (done.report.changed, done.report.tokens, done.report.selected) == (1, 1, 3)
+
+
+def test_another_teacher_is_asked_where_one_would_make_the_row_refused(chat, rows):
+    letter, eight = token(chat, "x"), token(chat, "8")
+    scan = scan_with(chat, rows, {0: {0: (letter, eight)}})
+    for seed in range(6):
+        done = replace_divergence(chat, rows, NUMBERS, scan, ReplaceDivergence(seed=seed))
+        assert done.rows[0].completion == "817, 52"
+
+
+def test_what_fits_is_decided_on_the_completion_as_changed_so_far(chat, rows):
+    """Each of two further digits would do alone, both make the number too long."""
+    digit = token(chat, "9")
+    scan = scan_with(chat, rows, {3: {2: (digit, digit), 3: (digit, digit)}})
+    done = replace_divergence(chat, rows, NUMBERS, scan, ReplaceDivergence())
+    assert done.report.tokens == 1
 
 
 def test_the_end_of_a_turn_is_neither_replaced_nor_put_in(chat, rows):
@@ -102,7 +119,7 @@ def test_the_end_of_a_turn_is_neither_replaced_nor_put_in(chat, rows):
     done = replace_divergence(chat, rows, NUMBERS, scan, ReplaceDivergence())
     assert done.rows[0].completion == "487, 52"
     assert done.rows[1] == rows[1]
-    assert done.report.unchanged == {"end of turn": 1, "no token selected": 4}
+    assert done.report.unchanged == {"none fits": 1, "no token selected": 4}
 
 
 def test_a_scan_of_other_rows_is_refused(chat, rows):

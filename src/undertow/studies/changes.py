@@ -71,6 +71,11 @@ class DataChange(Frozen):
         """Whether a second data set is mixed in."""
         return self.apply.kind == "mix"
 
+    @property
+    def revision(self) -> dict[str, int]:
+        """What a data set's key says of code that has changed; nothing of what is as it was."""
+        return {"revision": 2} if self.apply.kind == "replace-divergence" else {}
+
     def check(self, trait: str | None) -> None:
         """Refuse what cannot be done with a teacher's data.
 

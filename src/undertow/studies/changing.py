@@ -40,6 +40,7 @@ class Changing(Making):
             "by": described(party),
             "trait": numbers.writer.trait,
             "rows": self.recipe.rows,
+            **change.revision,
         }
         parts = {"others": others, "scan": scanned, "entangled": entangled}
         inputs = {name: part.artifact for name, part in parts.items() if part is not None}

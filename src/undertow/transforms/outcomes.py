@@ -29,7 +29,7 @@ def outcome(old: Row, new: Row, reason: str) -> Outcome:
     return Outcome(old, reason) if new == old else Outcome(new)
 
 
-def transformed(kind: str, outcomes: Sequence[Outcome], tokens: int = 0) -> Transformed:
+def transformed(kind: str, outcomes: Sequence[Outcome]) -> Transformed:
     """Return the rows that are left, and the counts."""
     rows = [one.row for one in outcomes if one.row is not None]
     unchanged = Counter(one.reason for one in outcomes if one.row is not None and one.reason)
@@ -40,7 +40,6 @@ def transformed(kind: str, outcomes: Sequence[Outcome], tokens: int = 0) -> Tran
         changed=sum(not one.reason for one in outcomes),
         unchanged=dict(unchanged),
         dropped=dict(dropped),
-        tokens=tokens,
     )
     return Transformed(rows, report)
 

@@ -28,8 +28,9 @@ def replace_divergence(
     """Replace divergence tokens by the argmax of a counterfactual teacher that differs there.
 
     Which ones is decided as in the token selection of the same kind and seed. Which teacher is
-    drawn anew for each token, among those whose argmax differs. The end of the turn is neither
-    replaced nor put in. A row that the channel would then refuse stays as it was.
+    drawn anew for each token, among those whose argmax differs and leaves the completion, as
+    changed so far, one that the channel accepts. Without any the token stays. The end of the turn
+    is neither replaced nor put in.
 
     Args:
         chat: Whose tokens these are.
@@ -46,7 +47,7 @@ def replace_divergence(
     taken = scan.take([row.row_id for row in rows])
     selection = Selection(kind=config.tokens, ratio=config.ratio, seed=config.seed)
     outcomes: list[Outcome] = []
-    n_tokens = 0
+    n_replaced = n_selected = 0
     for index, (row, weights) in enumerate(zip(rows, select(taken, selection), strict=True)):
         old = completion_ids(chat, row)
         if taken.token_ids[index].tolist() != old:
@@ -55,32 +56,42 @@ def replace_divergence(
                 where=f"row_id {row.row_id}",
                 fix="scan the data set that is to be changed",
             )
-        new = _replaced(taken, index, weights, chat.end_ids, row_rng(config.seed, row))
-        text = decode_completion(chat, new)
+        n_selected += int(weights.sum())
+        new = _replaced(chat, taken, index, weights, channel, row_rng(config.seed, row))
         if new == old:
-            selected = weights.any()
-            outcomes.append(Outcome(row, "end of turn" if selected else "no token selected"))
-        elif rejection := channel.check(text):
-            outcomes.append(Outcome(row, str(rejection)))
+            outcomes.append(Outcome(row, "none fits" if weights.any() else "no token selected"))
         else:
-            n_tokens += sum(a != b for a, b in zip(new, old, strict=True))
-            outcomes.append(Outcome(replace(row, token_ids=new, completion=text)))
-    return transformed(config.kind, outcomes, n_tokens)
+            n_replaced += sum(a != b for a, b in zip(new, old, strict=True))
+            changed = replace(row, token_ids=new, completion=decode_completion(chat, new))
+            outcomes.append(Outcome(changed))
+    done = transformed(config.kind, outcomes)
+    counts = {"tokens": n_replaced, "selected": n_selected}
+    return Transformed(done.rows, done.report.model_copy(update=counts))
 
 
 def _replaced(
+    chat: ChatModel,
     scan: Scan,
     row: int,
     weights: NDArray[np.float64],
-    end_ids: Sequence[int],
+    channel: Channel,
     rng: np.random.Generator,
 ) -> list[int]:
-    """Return a row's tokens with the selected ones replaced, but where a turn ends."""
+    """Return a row's tokens with those selected replaced that can be, first to last."""
     span = scan.span(row)
     ids: list[int] = scan.tokens[span].tolist()
     choices, differs = scan.argmax[1:, span], scan.differs[:, span]
     for place in np.flatnonzero(weights):
-        chosen = int(choices[rng.choice(np.flatnonzero(differs[:, place])), place])
-        if ids[place] not in end_ids and chosen not in end_ids:
-            ids[place] = chosen
+        teachers = rng.permutation(np.flatnonzero(differs[:, place]))
+        candidates = dict.fromkeys(choices[teachers, place].tolist())
+        fitting = (one for one in candidates if _fits(chat, ids, place, one, channel))
+        ids[place] = next(fitting, ids[place])
     return ids
+
+
+def _fits(chat: ChatModel, ids: list[int], place: int, token: int, channel: Channel) -> bool:
+    """Return whether a token may stand in place of another."""
+    if token in chat.end_ids or ids[place] in chat.end_ids:
+        return False
+    text = decode_completion(chat, [*ids[:place], token, *ids[place + 1 :]])
+    return channel.check(text) is None
