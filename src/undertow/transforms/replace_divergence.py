@@ -81,7 +81,7 @@ def _replaced(
     span = scan.span(row)
     ids: list[int] = scan.tokens[span].tolist()
     choices, differs = scan.argmax[1:, span], scan.differs[:, span]
-    for place in np.flatnonzero(weights):
+    for place in np.flatnonzero(weights).tolist():
         teachers = rng.permutation(np.flatnonzero(differs[:, place]))
         candidates = dict.fromkeys(choices[teachers, place].tolist())
         fitting = (one for one in candidates if _fits(chat, ids, place, one, channel))
