@@ -20,9 +20,9 @@ class TransformReport(Frozen):
     changed: int = Field(ge=0, description="Rows that came out another than they went in.")
     unchanged: dict[str, int] = Field(description="Rows that came out as they were, by reason.")
     dropped: dict[str, int] = Field(description="Rows that did not come out, by reason.")
-    tokens: int = Field(0, ge=0, description="For 'replace-divergence': tokens replaced.")
+    tokens: int = Field(default=0, ge=0, description="For 'replace-divergence': tokens replaced.")
     selected: int = Field(
-        0, ge=0, description="For 'replace-divergence': tokens that were to be replaced."
+        default=0, ge=0, description="For 'replace-divergence': tokens that were to be replaced."
     )
     mixed_in: dict[int, int] = Field(
         default={}, description="For 'mix': row_id of each replaced row, and what its row's was."
