@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Config = TypeVar("Config", bound=BaseModel)
 
 SMALL_MODEL = 10_000_000
-"""Parameters below which a second thread only gets in the way."""
+"""Parameters below which threads wait for each other more than they work."""
 
 
 def open_recipe(name: str, model: str | None) -> Recipe:
@@ -39,17 +39,21 @@ def open_recipe(name: str, model: str | None) -> Recipe:
     return recipe.model_copy(update={"model": recipe.model.of(model)})
 
 
-def open_model(spec: ModelSpec) -> ChatModel:
-    """Load a model; a small one on one thread, unless the environment says how many.
+def open_model(spec: ModelSpec, most_threads: int = 1) -> ChatModel:
+    """Load a model; a small one on few threads, unless the environment says how many.
 
     One of the lab's other bases is pretrained first where the store does not hold it.
+
+    Args:
+        spec: Which model.
+        most_threads: For a small one; more than one pays for large batches alone.
     """
     import torch
 
     chat = open_model_base(spec).chat
     n_parameters = sum(parameter.numel() for parameter in chat.model.parameters())
     if n_parameters < SMALL_MODEL and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
+        torch.set_num_threads(min(most_threads, torch.get_num_threads()))
     return chat
 
 
