@@ -61,6 +61,7 @@ def test_the_data_less_itself_is_nothing(chat, rows):
     found = predict(chat, rows, ANIMALS, rows, CONFIG)
     assert not found.sign.values.any()
     assert not found.cosine.values.any()
+    assert np.isfinite(found.cosine.influences).all()
     assert np.isfinite(found.cosine.draws).all()
 
 
