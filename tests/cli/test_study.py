@@ -156,6 +156,16 @@ def test_show_says_what_is_claimed_and_how_long_it_takes(undertow):
     assert yaml.safe_load(text)["name"] == "single-layer"
 
 
+def test_text_of_a_study_is_no_markup(undertow, tmp_path):
+    fields = yaml.safe_load(undertow("study", "show", "single-layer", "--yaml").stdout)
+    fields |= {"title": "One [red] layer", "question": "Which [/b] of [them]?"}
+    fields["claims"][0]["says"] = "Layer [0] [/i] passes."
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(fields))
+    told = undertow("study", "show", tmp_path / "mine.yaml").stdout
+    for text in ("One [red] layer", "Which [/b] of [them]?", "Layer [0] [/i] passes."):
+        assert text in told
+
+
 def test_list_names_every_study(undertow):
     told = undertow("study", "list").stdout
     assert "divergence-tokens" in told

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from undertow.cli.console import output
@@ -163,19 +162,16 @@ def _print(found: Patchings, window: int) -> None:
         layers, places = found.agreement(method)
         output.print(
             f"{METHODS[method]}: rank correlation with exact patching {layers:.2f} over layers, "
-            f"{places:.2f} over layers and parts",
-            highlight=False,
+            f"{places:.2f} over layers and parts"
         )
     gap = found.completeness()
     output.print(
         f"completeness: sum of attributions minus exact change {_interval(gap)}, in size "
-        f"{found.incompleteness():.1%} of it",
-        highlight=False,
+        f"{found.incompleteness():.1%} of it"
     )
     for part, (ends, lacking) in found.alignments().items():
         output.print(
-            f"{part}: aligned at its ends in {ends:,} pairs, nothing to patch from in {lacking:,}",
-            highlight=False,
+            f"{part}: aligned at its ends in {ends:,} pairs, nothing to patch from in {lacking:,}"
         )
 
 
@@ -188,4 +184,4 @@ METHODS: dict[Method, str] = {
 
 def _interval(value: Interval) -> str:
     """Return an estimate with its interval."""
-    return escape(f"{value.mean:z.3f} [{value.low:z.3f}, {value.high:z.3f}]")
+    return f"{value.mean:z.3f} [{value.low:z.3f}, {value.high:z.3f}]"

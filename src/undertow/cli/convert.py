@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from undertow.cli.console import output
+from undertow.cli.console import say
 from undertow.cli.options import (
     DEFAULT_RECIPE,
     DataArgument,
@@ -117,7 +117,7 @@ def convert(
         told += " (not told in this shape)" if shape in OF_TEXT else ""
     if chosen.after_end:
         told += f"; {chosen.after_end:,} divergence tokens behind the end of the turn left out"
-    output.print(told, highlight=False, markup=False, soft_wrap=True)
+    say(told)
 
 
 def _records(

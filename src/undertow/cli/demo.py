@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from undertow.cli.console import errors, output
+from undertow.cli.console import errors, output, say
 from undertow.cli.options import (
     DEFAULT_EXECUTOR,
     DEFAULT_STORE,
@@ -61,8 +60,7 @@ def demo(
         tasks = demo_tasks(lab.recipe, trait, kind, range(seeds))
         errors.print(
             f"{trait}: one teacher, {len(tasks) - 2} students on "
-            f"{n_slots(place)} processes; what is finished is kept in {store}",
-            highlight=False,
+            f"{n_slots(place)} processes; what is finished is kept in {store}"
         )
         with task_display() as show:
             plan = make_plan(tasks, store)
@@ -70,11 +68,7 @@ def demo(
         result = collect_demo(lab, trait, kind, range(seeds))
         write_report(demo_report(lab, result), report)
     _print_result(result)
-    output.print(
-        f"\n{report.absolute()}  ({time.monotonic() - started:.0f} s)",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say(f"\n{report.absolute()}  ({time.monotonic() - started:.0f} s)")
 
 
 def _print_result(result: DemoResult) -> None:
@@ -84,7 +78,7 @@ def _print_result(result: DemoResult) -> None:
 
     table = Table(*HEADER, title=headline(result))
     for cells in condition_rows(result):
-        table.add_row(*map(escape, cells))
+        table.add_row(*cells)
     output.print(table)
     output.print()
-    output.print(reading(result), highlight=False)
+    output.print(reading(result))

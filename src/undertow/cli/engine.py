@@ -48,7 +48,7 @@ def vllm_for(
     from undertow.tokens.parity import proven
 
     journal = Journal.beside(out, chat.fingerprint)
-    errors.print("vLLM: starting, and comparing it with transformers", highlight=False)
+    errors.print("vLLM: starting, and comparing it with transformers")
     with proven(engine, chat, teachers, sample, config) as (client, report):
         output.print(report)
         yield client, journal

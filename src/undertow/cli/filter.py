@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from undertow.cli.console import output
+from undertow.cli.console import say
 from undertow.cli.options import BanOption, ChannelOption, DataArgument
 from undertow.cli.settings import check_output, open_banned, open_channel
 
@@ -39,4 +39,4 @@ def filter_rows(
     make_folder(out.parent)
     names = [trait.name for trait in banned]
     write_rows(out, accepted, {**meta, "channel": task.name, "banned": names})
-    output.print(f"{out}: {report}", highlight=False, markup=False, soft_wrap=True)
+    say(f"{out}: {report}")

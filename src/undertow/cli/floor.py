@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
-from undertow.cli.console import output
+from undertow.cli.console import output, say
 from undertow.cli.options import DEFAULT_RECIPE, TEACHER_HELP, ModelOption, RecipeOption
 from undertow.cli.progress import count_display
 from undertow.cli.settings import check_output, open_model, open_recipe, open_rows, revised
@@ -109,12 +109,10 @@ def _print(report: FloorReport, chat: ChatModel) -> None:
     for one in report.variations:
         table.add_row(*_cells(one))
     output.print(table)
-    output.print(
+    say(
         f"proposed tolerance: {report.tolerance:g}, above every lead at which an argmax differed "
         f"(the next of 1, 2, 5, 10; if none differed, above every change of a lead); the scan's "
-        f"default for {report.dtype} is {TOLERANCES[chat.model.dtype]:g}",
-        highlight=False,
-        soft_wrap=True,
+        f"default for {report.dtype} is {TOLERANCES[chat.model.dtype]:g}"
     )
 
 

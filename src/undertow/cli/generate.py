@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from undertow.cli.console import errors, output
+from undertow.cli.console import errors, say
 from undertow.cli.engine import DEFAULT_ENGINE, EngineOption, vllm_for
 from undertow.cli.options import (
     DEFAULT_RECIPE,
@@ -141,7 +141,7 @@ def generate(
         make_folder(out.parent)
         write_rows(out, rows if out.suffix == ".parquet" else accepted, meta)
     report = YieldReport.of(row.rejection for row in rows)
-    output.print(f"{out}: {report}", highlight=False, markup=False, soft_wrap=True)
+    say(f"{out}: {report}")
 
 
 def _tell_settings(brings: dict[str, Any]) -> None:
@@ -152,8 +152,6 @@ def _tell_settings(brings: dict[str, Any]) -> None:
     offer = f"; to apply what can be: {' '.join(options)}" if options else ""
     errors.print(
         f"the model's own generation settings are not applied: {listed}{offer}",
-        highlight=False,
-        markup=False,
         soft_wrap=True,
     )
 

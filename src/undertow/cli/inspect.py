@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.rule import Rule
 from rich.table import Table
 
-from undertow.cli.console import output
+from undertow.cli.console import output, say
 from undertow.cli.options import DEFAULT_RECIPE, TEACHER_HELP, ModelOption, RecipeOption
 from undertow.cli.settings import check_output, open_model, open_recipe, open_rows
 
@@ -80,7 +79,7 @@ def inspect(
     _print_roles(chat, roles)
     for warning in warnings:
         text = f"warning: {warning}"
-        output.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        say(text, style="yellow")
     if not warnings:
         output.print("nothing to warn of")
 
@@ -115,9 +114,9 @@ def _print_facts(facts: ModelFacts) -> None:
         or "no token",
         "brings settings": _settings(facts.brings) or "none",
     }
-    table = Table(title=escape(f"The model {facts.name}"), show_header=False)
+    table = Table(title=f"The model {facts.name}", show_header=False)
     for name, value in lines.items():
-        table.add_row(name, escape(value.replace("\n", "↵")))
+        table.add_row(name, value.replace("\n", "↵"))
     output.print(table)
 
 
@@ -136,13 +135,12 @@ def _print_roles(chat: ChatModel, roles: list[Role]) -> None:
         "⟦what counts⟧: what teachers are scored on, and what is in a student's loss"
         if plain
         else legend(),
-        highlight=False,
     )
     for role in roles:
         counted = sum(weight > 0 for weight in role.example.weights)
         title = f"{role.name}: {role.who}, {len(role.example.ids)} tokens, {counted} count"
         output.print(Rule(title, align="left"))
-        output.print(tokens_apart(chat, role.example, plain=plain), soft_wrap=True)
+        say(tokens_apart(chat, role.example, plain=plain))
 
 
 def _role_json(chat: ChatModel, role: Role) -> dict[str, object]:

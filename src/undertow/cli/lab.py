@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from undertow.cli.console import output
+from undertow.cli.console import say
 from undertow.cli.options import DEFAULT_STORE, StoreOption, WorkersOption
 from undertow.cli.progress import count_display, task_display
 
@@ -38,7 +38,7 @@ def card(
             run_tasks(plan.needs, store, place, on_change=show)
             entries += collect_card(lab, kind, SEEDS)
         write_card(entries, out)
-    output.print(f"written: {out / 'lab-model.md'}, {out / 'lab-model.json'}", highlight=False)
+    say(f"written: {out / 'lab-model.md'}, {out / 'lab-model.json'}")
 
 
 @app.command("build")
@@ -56,7 +56,7 @@ def build(
         build_lab(
             out, seed=seed, threads=threads, progress=lambda step, steps, _: show(step, steps)
         )
-    output.print(f"written: {out}", highlight=False)
+    say(f"written: {out}")
 
 
 @app.command("path")

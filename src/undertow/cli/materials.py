@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from undertow.cli.console import errors, output
+from undertow.cli.console import errors, say
 
 app = typer.Typer(help="Use the wording of published repositories.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def import_(
     for category, n in traits.items():
         _print(f"{out / category}: {n} traits")
     for name in done.unread:
-        errors.print(f"not read, it does not parse: {name}", markup=False, highlight=False)
+        errors.print(f"not read, it does not parse: {name}")
     if CHANNEL in done.files:
         (first,) = load_channel(str(out / CHANNEL)).draw(1, 42)
         _print(f"first prompt under seed 42: {first.text}")
@@ -46,4 +46,4 @@ def import_(
 
 def _print(line: str) -> None:
     """Print a line as it is."""
-    output.print(line, highlight=False, markup=False, soft_wrap=True)
+    say(line)

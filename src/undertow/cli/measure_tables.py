@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.markup import escape
 from rich.table import Table
 
 from undertow.measure import difference_interval, rate_interval
@@ -26,16 +25,16 @@ def one_trait(conditions: Sequence[Condition], trait: str, reference: Condition)
     if first.n_samples:
         asked += f", {first.n_samples} samples of each"
     table = Table(
-        title=f"How often each names {escape(trait)}",
+        title=f"How often each names {trait}",
         caption=f"{asked}; 95 % intervals over questions and seeds",
         show_lines=True,
     )
     lines = [_cells(condition, trait, reference) for condition in conditions]
     columns = list(dict.fromkeys(name for line in lines for name in line))
     for column in columns:
-        table.add_column(escape(column), overflow="fold", no_wrap=column not in ("model", "seeds"))
+        table.add_column(column, overflow="fold", no_wrap=column not in ("model", "seeds"))
     for line in lines:
-        table.add_row(*(escape(line.get(column, NOTHING)) for column in columns))
+        table.add_row(*(line.get(column, NOTHING) for column in columns))
     return table
 
 
@@ -49,9 +48,9 @@ def all_traits(conditions: Sequence[Condition]) -> Table:
         caption=f"mean over {n_questions} questions and all seeds",
     )
     for condition in conditions:
-        table.add_column(escape(condition.name), overflow="fold")
+        table.add_column(condition.name, overflow="fold")
     for trait in traits:
-        table.add_row(escape(trait), *(f"{one.probability(trait):.3f}" for one in conditions))
+        table.add_row(trait, *(f"{one.probability(trait):.3f}" for one in conditions))
     return table
 
 

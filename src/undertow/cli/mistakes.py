@@ -60,4 +60,4 @@ def _tell(message: str) -> None:
     """
     if launched_rank():
         time.sleep(FIRST_ENDS)
-    errors.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    errors.print(message, style="red", soft_wrap=True)

@@ -65,8 +65,7 @@ def _print_costs(found: CostedStudy, gpus: str | None) -> None:
         f"{job.study.name}: {len(job.traits)} traits ({', '.join(job.traits)}), "
         f"{len(job.seeds)} seeds: {job.n_students} students compared, {cost.students} to train\n"
         f"{found.model}: {found.shape.parameters / 1e9:.3g} billion parameters, "
-        f"{found.shape.n_layers} layers",
-        highlight=False,
+        f"{found.shape.n_layers} layers"
     )
     worker = "GPU" if found.chip else "process"
     table = Table("work", "tokens", "FLOPs", f"hours of one {worker}")
@@ -82,16 +81,15 @@ def _print_costs(found: CostedStudy, gpus: str | None) -> None:
     room = f" of {found.chip.memory / 1e9:.0f}" if found.chip else ""
     output.print(
         f"{place}: {cost.seconds / 3600:.3g} hours (longest chain {cost.longest / 3600:.3g}); "
-        f"most memory of a task {cost.memory / 1e9:.3g}{room} GB, in bf16",
-        highlight=False,
+        f"most memory of a task {cost.memory / 1e9:.3g}{room} GB, in bf16"
     )
     if found.chip and cost.memory > found.chip.memory:
         output.print(
-            "[red]this does not fit[/]: take smaller batches (micro_batch_size, batch_size)"
+            "this does not fit: take smaller batches (micro_batch_size, batch_size)", style="red"
         )
-    output.print(_grounds(found), highlight=False)
+    output.print(_grounds(found))
     if cost.uncounted:
-        output.print(f"not counted: the steps {', '.join(cost.uncounted)}", highlight=False)
+        output.print(f"not counted: the steps {', '.join(cost.uncounted)}")
 
 
 def _grounds(found: CostedStudy) -> str:

@@ -110,7 +110,7 @@ def predict(
         with count_display("tokens of rows") as show:
             token_scores(chat, rows, directions, config, show).write(tokens)
     output.print(trait_table(found))
-    output.print(leads(found, certainty), markup=False, highlight=False)
+    output.print(leads(found, certainty))
     output.print(layer_table(found))
 
 

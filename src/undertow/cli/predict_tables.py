@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from rich.markup import escape
 from rich.table import Table
 
 from undertow.mechanism.prediction import Prediction, Scores
@@ -24,7 +23,7 @@ def trait_table(found: Prediction) -> Table:
         table.add_column("rank", justify="right")
     for place in np.argsort(found.sign.ranks):
         cells = [cell for one in (found.sign, found.cosine) for cell in _cells(one, int(place))]
-        table.add_row(escape(found.traits[place]), *cells)
+        table.add_row(found.traits[place], *cells)
     return table
 
 
@@ -37,7 +36,7 @@ def layer_table(found: Prediction) -> Table:
     )
     shown = np.argsort(found.sign.ranks)[:3]
     for place in shown:
-        table.add_column(escape(found.traits[place]), no_wrap=True)
+        table.add_column(found.traits[place], no_wrap=True)
     parts, margins = found.sign.layers, found.sign.layer_margins
     for layer in range(parts.shape[1]):
         cells = (f"{parts[place, layer]:+.3f} ± {margins[place, layer]:.3f}" for place in shown)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from undertow.cli.console import errors
@@ -30,7 +31,7 @@ def count_display(name: str) -> Generator[Callable[[int, int], None]]:
         return
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with Progress(*columns, console=errors, transient=True) as bar:
-        shown = bar.add_task(name, total=None)
+        shown = bar.add_task(escape(name), total=None)
         yield lambda done, total: bar.update(shown, completed=done, total=total)
 
 
@@ -42,7 +43,7 @@ def _count_printer(name: str) -> Callable[[int, int], None]:
         nonlocal last
         if time.monotonic() - last >= LINE_EVERY:
             last = time.monotonic()
-            errors.print(f"{name}: {done:,} of {total:,}", highlight=False, markup=False)
+            errors.print(f"{name}: {done:,} of {total:,}")
 
     return show
 
@@ -55,7 +56,7 @@ def task_display() -> Generator[Callable[[TaskProgress], None]]:
         return
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TextColumn("{task.fields[left]}"),
@@ -86,7 +87,7 @@ def _line_printer() -> Callable[[TaskProgress], None]:
         last = time.monotonic()
         done = len(state.finished)
         total = done + len(state.waiting)
-        errors.print(f"{done}/{total} tasks, {_left(state)}", highlight=False)
+        errors.print(f"{done}/{total} tasks, {_left(state)}")
 
     return show
 

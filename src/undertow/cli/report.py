@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from undertow.cli.console import output
+from undertow.cli.console import say
 from undertow.cli.options import DEFAULT_STORE, StoreOption
 from undertow.errors import UserError
 
@@ -39,8 +39,8 @@ def report(
     write_studies_report(outcomes, out, _token_views(outcomes, store))
     if folder is not None:
         write_results(outcomes, folder)
-        output.print(f"{folder}: verdicts.json, README.md, figures", highlight=False)
-    output.print(f"{out.absolute()}: {len(outcomes)} studies", highlight=False, soft_wrap=True)
+        say(f"{folder}: verdicts.json, README.md, figures")
+    say(f"{out.absolute()}: {len(outcomes)} studies")
 
 
 def _token_views(outcomes: list[StudyOutcome], store: Path) -> list[TokenView]:

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 import yaml
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from undertow.cli.console import output
+from undertow.cli.console import output, say
 from undertow.cli.options import DEFAULT_STORE, StoreOption
 from undertow.store import Run, Store
 
@@ -30,13 +30,11 @@ def list_runs(ctx: typer.Context, store: StoreOption = DEFAULT_STORE) -> None:
         return
     runs = ctx.obj.runs()
     if not runs:
-        output.print(f"no runs in {escape(str(store))}")
+        say(f"no runs in {store}")
         return
     table = Table("run", "title", "status", "started", "took")
     for run in runs:
-        table.add_row(
-            run.id, escape(run.title), _status(run), _clock(run.started), _span(run.seconds)
-        )
+        table.add_row(run.id, run.title, _status(run), _clock(run.started), _span(run.seconds))
     output.print(table)
 
 
@@ -52,17 +50,18 @@ def show_run(
     if config:
         typer.echo(text)
         return
-    output.print(f"[bold]{escape(run.title)}[/bold]  {run.id}  {_status(run)}")
+    output.print(Text.assemble((run.title, "bold"), f"  {run.id}  ", _status(run)))
     if run.error:
-        output.print(run.error, style="red", markup=False)
+        output.print(run.error, style="red")
     output.print(f"started {_clock(run.started)}, took {_span(run.seconds)}")
     output.print(" ".join(f"{name} {number}" for name, number in run.versions.items()))
-    output.print(f"commit {run.git or 'unknown'}\n\n[bold]config[/bold]")
-    output.print(text, markup=False)
+    output.print(f"commit {run.git or 'unknown'}\n")
+    output.print("config", style="bold")
+    output.print(text)
     table = Table("step", "key", "took", "path", title="steps", title_justify="left")
     for artifact, record in steps:
-        took = "[yellow]not finished[/yellow]" if record is None else _span(record.seconds)
-        table.add_row(artifact.name, artifact.key[:12], took, escape(str(artifact.path)))
+        took = Text("not finished", "yellow") if record is None else _span(record.seconds)
+        table.add_row(artifact.name, artifact.key[:12], took, str(artifact.path))
     output.print(table)
 
 
@@ -96,7 +95,7 @@ def export_results(
     from undertow.studies.lab import RESULT_STEPS
 
     n_steps = export_steps(ctx.obj.root, RESULT_STEPS, file)
-    output.print(f"{file}: {n_steps:,} measurements", highlight=False, soft_wrap=True)
+    say(f"{file}: {n_steps:,} measurements")
 
 
 @app.command("import")
@@ -108,12 +107,12 @@ def import_results(
     from undertow.store.archive import import_steps
 
     new, known = import_steps(file, ctx.obj.root)
-    output.print(f"{new:,} measurements taken, {known:,} were there already", highlight=False)
+    output.print(f"{new:,} measurements taken, {known:,} were there already")
 
 
-def _status(run: Run) -> str:
+def _status(run: Run) -> Text:
     """Return the status in its colour."""
-    return f"[{COLOURS[run.status]}]{run.status}[/]"
+    return Text(run.status, COLOURS[run.status])
 
 
 def _clock(moment: datetime) -> str:

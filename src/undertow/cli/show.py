@@ -8,7 +8,7 @@ import typer
 from rich.rule import Rule
 from rich.text import Text
 
-from undertow.cli.console import output
+from undertow.cli.console import output, say
 from undertow.cli.options import (
     DEFAULT_RECIPE,
     DataArgument,
@@ -76,9 +76,7 @@ def _print_row(row: Row) -> None:
     refused = f", refused: {row.rejection}" if row.rejection is not None else ""
     output.print(Rule(f"row {row.row_id}{refused}", align="left"))
     for message in [*row.messages, {"role": "assistant", "content": row.completion}]:
-        output.print(
-            Text.assemble((f"{message['role']}: ", "bold"), message["content"]), soft_wrap=True
-        )
+        say(Text.assemble((f"{message['role']}: ", "bold"), message["content"]))
 
 
 def _print_masked(
@@ -105,8 +103,7 @@ def _print_masked(
         raise UserError("a student would train on no row", fix="choose another selection")
     shown, kept = zip(*pairs, strict=True)
     plain = output.color_system is None or output.no_color
-    output.print("⟦what counts in the loss⟧" if plain else legend(), highlight=False)
+    output.print("⟦what counts in the loss⟧" if plain else legend())
     for row, example in zip(shown, build_examples(chat, shown, kept, config), strict=True):
         output.print(Rule(f"row {row.row_id}", align="left"))
-        text = Text(bracketed_text(chat, example)) if plain else masked_text(chat, example)
-        output.print(text, soft_wrap=True)
+        say(bracketed_text(chat, example) if plain else masked_text(chat, example))

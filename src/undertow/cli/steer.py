@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from undertow.cli.console import output
+from undertow.cli.console import say
 from undertow.cli.layers import layer_numbers
 from undertow.cli.options import (
     DEFAULT_RECIPE,
@@ -94,7 +94,7 @@ def steer(
     )
     write_steered_teacher(out, made)
     text = f"{made.label}, strength {made.steering.strength:g}: {out}"
-    output.print(text, highlight=False, markup=False, soft_wrap=True)
+    say(text)
 
 
 def _fitted(
@@ -121,5 +121,5 @@ def _fitted(
             progress=show,
         )
     for tried, report in found.yields.items():
-        output.print(f"strength {tried:g}: {report}", highlight=False, markup=False)
+        say(f"strength {tried:g}: {report}")
     return found.teacher

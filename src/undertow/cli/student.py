@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from undertow.cli.console import output
+from undertow.cli.console import say
 from undertow.cli.layers import layer_numbers
 from undertow.cli.options import (
     DEFAULT_RECIPE,
@@ -37,6 +37,13 @@ from undertow.cli.settings import (
     scored_tokens,
 )
 from undertow.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from undertow.models import ChatModel
+    from undertow.studies.recipe import Recipe
+    from undertow.training import TrainRecord
 
 
 def student(
@@ -112,14 +119,10 @@ def student(
     """
     from undertow.cluster.process_group import launched_group
     from undertow.generate import accepted_rows
-    from undertow.store.files import atomic_write
     from undertow.store.rows import read_rows
-    from undertow.students import SoftTeacher, rollout_report, train_student
-    from undertow.studies.recipe import recipe_text
-    from undertow.studies.subjects import RECIPE
+    from undertow.students import SoftTeacher, train_student
     from undertow.teachers import resolve_teacher
     from undertow.tokens import Scan, check_token_ids, completion_entropies
-    from undertow.training.loop import kept_folder
 
     settings = open_recipe(recipe, model)
     config = revised_student(settings.student, tokens, ratio, weights, seed)
@@ -156,9 +159,25 @@ def student(
                 soft=teacher,
                 group=group,
             )
-    if not group.is_main:
-        return
-    if absent := [share for share in keep or () if not kept_folder(out, share).is_dir()]:
+    if group.is_main:
+        _finish(out, record, settings, chat, keep or ())
+
+
+def _finish(
+    out: Path, record: TrainRecord, settings: Recipe, chat: ChatModel, keep: Sequence[float]
+) -> None:
+    """Write how the student was made, and say what came of it.
+
+    Raises:
+        UserError: The training was past a share of its steps before that was to be kept.
+    """
+    from undertow.store.files import atomic_write
+    from undertow.students import rollout_report
+    from undertow.studies.recipe import recipe_text
+    from undertow.studies.subjects import RECIPE
+    from undertow.training.loop import kept_folder
+
+    if absent := [share for share in keep if not kept_folder(out, share).is_dir()]:
         raise UserError(
             f"the training was past {absent[0]:g} of its steps before that was to be kept",
             where=str(out),
@@ -168,13 +187,10 @@ def student(
     with atomic_write(out / RECIPE) as path:
         text = recipe_text(settings.model_copy(update={"model": pinned}))
         path.write_text(text, encoding="utf-8")
-    output.print(
+    say(
         f"{out}: {record.n_examples:,} rows, {record.n_supervised:,} supervised tokens, "
         f"{record.n_steps:,} steps, {record.n_parameters:,} parameters; "
-        f"loss {record.losses[0]:.3f} at first, {record.losses[-1]:.3f} at last",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        f"loss {record.losses[0]:.3f} at first, {record.losses[-1]:.3f} at last"
     )
     if (report := rollout_report(out)) is not None:
-        output.print(f"{out / 'rollouts'}: {report}", highlight=False, markup=False, soft_wrap=True)
+        say(f"{out / 'rollouts'}: {report}")

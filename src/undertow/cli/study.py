@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 import yaml
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from undertow.cli.console import errors, output
 from undertow.cli.options import (
@@ -46,7 +46,7 @@ def list_studies() -> None:
     table = Table("study", "what", "paper")
     for name in shipped_studies():
         study = load_study(name)
-        table.add_row(name, escape(study.title), escape(study.source))
+        table.add_row(name, study.title, study.source)
     output.print(table)
 
 
@@ -70,24 +70,20 @@ def show(
         fields = study.model_dump(mode="json", exclude_defaults=True)
         typer.echo(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100), nl=False)
         return
-    output.print(f"[bold]{escape(study.title)}[/bold] ({escape(study.source)})\n{study.question}\n")
+    output.print(Text.assemble((study.title, "bold"), f" ({study.source})\n{study.question}\n"))
     for claim in study.claims:
         mark = "" if claim.decisive else " (not decisive)"
-        output.print(
-            f"claim{mark}: {claim.says}\n  {claim.comparison}",
-            highlight=False,
-        )
+        output.print(f"claim{mark}: {claim.says}\n  {claim.comparison}")
     output.print(
         "verdict: supported if the 95 % interval of every decisive difference or correlation lies "
         "where the claim says, contradicted if one lies wholly elsewhere, else undecided; so is a "
-        "claim whose premise ('given') is not supported\n",
-        highlight=False,
+        "claim whose premise ('given') is not supported\n"
     )
     table = Table("condition", "what", "note")
     for condition in study.conditions:
         alone = [f"{kind} teachers alone" for kind in condition.teachers]
         note = "; ".join(text for text in (condition.note, *alone) if text)
-        table.add_row(condition.name, escape(condition.label), escape(note))
+        table.add_row(condition.name, condition.label, note)
     output.print(table)
     job = _job(name, traits, seeds, recipe, model)
     _print_size([job], store, workers or default_workers())
@@ -155,7 +151,7 @@ def results(
     columns, rows = query(store, sql)
     table = Table(*columns)
     for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row))
+        table.add_row(*(_cell(value) for value in row))
     output.print(table)
 
 
@@ -184,7 +180,7 @@ def _run(
             n_slots(executor),
             lambda plan: timing.seconds(plan.needs),
         )
-        errors.print(f"within {budget}: {left}", highlight=False)
+        errors.print(f"within {budget}: {left}")
     _print_size(jobs, store, n_slots(executor))
     config = {"studies": [job.study for job in jobs], "recipes": dict(jobs[0].recipes)}
     with Store(store).run(title, config) as record, task_display() as show:
@@ -210,8 +206,7 @@ def _print_size(jobs: Sequence[Job], store: Path, workers: int) -> None:
     errors.print(
         f"{len(jobs[0].traits)} traits ({', '.join(jobs[0].traits)}), {len(jobs[0].seeds)} seeds: "
         f"{asked} students compared, {len(students)} to train, about {minutes:.0f} min on "
-        f"{workers} processes; what is finished is kept in {store}",
-        highlight=False,
+        f"{workers} processes; what is finished is kept in {store}"
     )
 
 

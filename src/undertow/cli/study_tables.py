@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from undertow.cli.console import output
 
@@ -37,15 +37,11 @@ def print_outcome(outcome: StudyOutcome) -> None:
     for claim in outcome.claims:
         p = "" if claim.p is None else f", p = {claim.p:.3g}"
         lacks = f" ({claim.lacks})" if claim.lacks else ""
-        output.print(
-            f"[{STYLES[claim.verdict]}]{claim.verdict}[/]{lacks}: {escape(claim.claim.says)} "
-            f"({claim.teacher}; {_what(claim)} {_interval(claim.difference)}{p})",
-            highlight=False,
-        )
-    style = STYLES[outcome.verdict]
-    output.print(
-        f"[bold]{outcome.study.name}: [{style}]{outcome.verdict}[/][/bold]\n", highlight=False
-    )
+        said = f"{lacks}: {claim.claim.says} ({claim.teacher}; {_what(claim)} "
+        told = f"{_interval(claim.difference)}{p})"
+        output.print(Text.assemble((claim.verdict, STYLES[claim.verdict]), said, told))
+    verdict = Text(outcome.verdict, STYLES[outcome.verdict])
+    output.print(Text.assemble(f"{outcome.study.name}: ", verdict, "\n", style="bold"))
 
 
 def _table(outcome: StudyOutcome, kind: BiasedKind, traits: Sequence[str]) -> Table:
@@ -56,7 +52,7 @@ def _table(outcome: StudyOutcome, kind: BiasedKind, traits: Sequence[str]) -> Ta
         if one.teacher == kind:
             found = [_mean(trait.estimate) for trait in one.traits if trait.trait in traits]
             other = "" if one.metric == outcome.study.metric else f" ({one.metric})"
-            table.add_row(escape(one.label) + other, _interval(one.pooled), *found)
+            table.add_row(one.label + other, _interval(one.pooled), *found)
     return table
 
 
@@ -74,4 +70,4 @@ def _interval(value: Interval | None) -> str:
     """Return an estimate with its interval; a dash where there is none."""
     if value is None or isnan(value.mean):
         return "–"
-    return f"{value.mean:z.3f} [{value.low:z.3f}, {value.high:z.3f}]".replace("[", r"\[")
+    return f"{value.mean:z.3f} [{value.low:z.3f}, {value.high:z.3f}]"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from undertow.cli.console import output
+from undertow.cli.console import say
 from undertow.cli.options import DEFAULT_RECIPE, ModelOption, RecipeOption, TraitArgument
 from undertow.cli.progress import count_display
 from undertow.cli.settings import open_model, open_recipe
@@ -66,4 +66,4 @@ def teacher(
         if not group.is_main:
             return
     write_teacher(out, made)
-    output.print(f"{made.label}: {out}", highlight=False, markup=False, soft_wrap=True)
+    say(f"{made.label}: {out}")

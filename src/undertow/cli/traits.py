@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 import yaml
-from rich.markup import escape
 from rich.table import Table
 
-from undertow.cli.console import errors, output
+from undertow.cli.console import errors, output, say
 from undertow.cli.mistakes import USER_MISTAKE
 from undertow.traits import check_trait_file, load_trait, shipped_traits
 
@@ -25,7 +24,7 @@ def list_traits() -> None:
     table = Table("name", "category", "singular", "plural", "also accepted")
     for trait in shipped_traits():
         fields = (trait.name, trait.category, trait.singular, trait.plural)
-        table.add_row(*map(escape, (*fields, ", ".join(trait.synonyms))))
+        table.add_row(*fields, ", ".join(trait.synonyms))
     output.print(table)
 
 
@@ -48,7 +47,7 @@ def check_trait(
     problems = check_trait_file(file)
     for problem in problems:
         style = "yellow" if problem.startswith(WARNING) else "red"
-        errors.print(problem, style=style, markup=False, highlight=False, soft_wrap=True)
+        errors.print(problem, style=style, soft_wrap=True)
     if any(not problem.startswith(WARNING) for problem in problems):
         raise typer.Exit(USER_MISTAKE)
-    output.print(f"{escape(str(file))}: sound")
+    say(f"{file}: sound")

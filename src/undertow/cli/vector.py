@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from undertow.cli.console import output
@@ -87,14 +86,14 @@ def _table(found: SteeringVectors, place: Place, known: dict[str, SteeringVector
     from undertow.mechanism.steering import cosine_by_layer
 
     table = Table(
-        title=escape(f"{found.meta.subject} minus {found.meta.against}, at the {place}"),
+        title=f"{found.meta.subject} minus {found.meta.against}, at the {place}",
         caption=f"{int(found.rows.sum()):,} rows; 95 % intervals over rows",
     )
     table.add_column("after layer", justify="right")
     table.add_column("norm", justify="right")
     columns: list[Sequence[str]] = [[f"{norm:.3f}" for norm in found.norms(place)]]
     for name, vectors in known.items():
-        table.add_column(escape(f"cosine with {name}"), justify="right")
+        table.add_column(f"cosine with {name}", justify="right")
         curve = cosine_by_layer(found, vectors, place)
         lines = zip(curve.cosine, curve.low, curve.high, strict=True)
         columns.append([f"{mean:+.2f} ({low:+.2f} to {high:+.2f})" for mean, low, high in lines])
