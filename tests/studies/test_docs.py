@@ -10,7 +10,8 @@ from undertow.studies.grid import arms
 from undertow.studies.recipe import load_recipe
 from undertow.studies.study import load_study, shipped_studies
 
-PAGE = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "studies.md").read_text(encoding="utf-8")
 
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
@@ -25,6 +26,14 @@ def test_the_example_is_a_study(tmp_path):
     path.write_text(text, encoding="utf-8")
     found = arms(load_study(path), "finetuned", load_recipe("lab"), 6)
     assert [arm.recipe.student.train.rank for arm in found] == [8, 8, 2]
+
+
+def test_the_study_that_lies_beside_the_page_leaves_half_of_the_rows_out():
+    study = load_study(DOCS / "mixing-dose.yaml")
+    found = {arm.spec.name: arm.recipe for arm in arms(study, "finetuned", load_recipe("lab"), 6)}
+    (dropped,) = found["drop-50"].transforms
+    assert dropped.apply.count * 2 == found["drop-50"].rows
+    assert found["drop-50-steps"].student.train.epochs == 2 * found["drop-50"].student.train.epochs
 
 
 def test_the_examples_of_directions_are_conditions():
