@@ -121,24 +121,29 @@ def _panel(
     from matplotlib.ticker import MaxNLocator
 
     steps = [1, 2, 2.5, 5, 10]
-    bottom, top = ends
     if spec.kind == "matrix":
-        draw.matrix(axes, panel, top)
+        draw.matrix(axes, panel, ends[1])
     elif spec.kind == "points":
         draw.points(axes, panel)
-        axes.set_ylim(bottom * 1.05, top * 1.1)
+        axes.set_ylim(*_with_room(ends, 0.1))
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=steps))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=steps))
     elif spec.kind == "curve":
         draw.curve(axes, panel)
         whole = all(float(mark.x).is_integer() for mark in panel.marks if mark.x is not None)
-        axes.set_ylim(bottom * 1.05, top * 1.05)
+        axes.set_ylim(*_with_room(ends, 0.05))
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=steps, integer=whole))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=steps))
     else:
         draw.bars(axes, panel, values=values)
-        axes.set_xlim(bottom * 1.02, top * 1.02)
+        axes.set_xlim(*_with_room(ends, 0.02))
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=steps))
+
+
+def _with_room(ends: tuple[float, float], share: float) -> tuple[float, float]:
+    """Return the ends of an axis with a share of its length beyond each that is not zero."""
+    room = share * (ends[1] - ends[0])
+    return ends[0] - room if ends[0] else 0.0, ends[1] + room
 
 
 def _height(spec: Figure, panel: Panel, width: float) -> float:
