@@ -159,10 +159,10 @@ def test_show_says_what_is_claimed_and_how_long_it_takes(undertow):
 def test_text_of_a_study_is_no_markup(undertow, tmp_path):
     fields = yaml.safe_load(undertow("study", "show", "single-layer", "--yaml").stdout)
     fields |= {"title": "One [red] layer", "question": "Which [/b] of [them]?"}
-    fields["claims"][0]["says"] = "Layer [0] [/i] passes."
+    fields["claims"][0]["says"] = "Layer [0] [/i] passes :cat:."
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(fields))
     told = undertow("study", "show", tmp_path / "mine.yaml").stdout
-    for text in ("One [red] layer", "Which [/b] of [them]?", "Layer [0] [/i] passes."):
+    for text in ("One [red] layer", "Which [/b] of [them]?", "Layer [0] [/i] passes :cat:."):
         assert text in told
 
 

@@ -10,8 +10,8 @@ from rich.text import Text
 from undertow.cluster.launcher import launched_rank
 
 # Of processes that work together the first prints.
-output = Console(quiet=launched_rank() > 0, markup=False, highlight=False)
-errors = Console(stderr=True, markup=False, highlight=False)
+output = Console(quiet=launched_rank() > 0, markup=False, emoji=False, highlight=False)
+errors = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 def say(text: str | Text, style: str | None = None) -> None:
