@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+MOST_ENCODED = 20_000
+"""Prompts whose tokens a model remembers: students of one study read the same ones."""
+
+
 @dataclass(frozen=True)
 class PromptTokens:
     """The token ids that stand before a completion.
@@ -69,10 +73,22 @@ def encode_prompt(chat: ChatModel, messages: Sequence[Message]) -> PromptTokens:
     The header is what the prompt with a generation prompt has beyond the one without. Where the
     template adds nothing, the last token, which ends the user's turn, opens the answer.
     """
+    key = tuple((one["role"], one["content"]) for one in messages)
+    known = chat.encoded
+    if key not in known:
+        if len(known) >= MOST_ENCODED:
+            known.clear()
+        known[key] = _with_header(chat, messages)
+    ids, header_start = known[key]
+    return PromptTokens(list(ids), header_start)
+
+
+def _with_header(chat: ChatModel, messages: Sequence[Message]) -> tuple[tuple[int, ...], int]:
+    """Encode a prompt, and find its header."""
     ids = prompt_ids(chat, messages)
     bare = _encode(chat, apply_template(chat.tokenizer, _folded(chat, messages), header=False))
     shared = takewhile(lambda pair: pair[0] == pair[1], zip(ids, bare, strict=False))
-    return PromptTokens(ids, min(sum(1 for _ in shared), len(ids) - 1))
+    return tuple(ids), min(sum(1 for _ in shared), len(ids) - 1)
 
 
 def encode_completion(chat: ChatModel, messages: Sequence[Message], completion: str) -> list[int]:

@@ -72,6 +72,11 @@ class ChatModel:
     tokenizer: PreTrainedTokenizerBase
     spec: ModelSpec
 
+    @cached_property
+    def encoded(self) -> dict[tuple[tuple[str, str], ...], tuple[tuple[int, ...], int]]:
+        """Prompts that were encoded already (`chat.encode_prompt`)."""
+        return {}
+
     @property
     def device(self) -> torch.device:
         """Where the model's inputs go."""

@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from pydantic import BaseModel
 from undertow.errors import UserError
 from undertow.store.artifact import RECORD, Artifact, StepInput, StepRecord
 from undertow.store.files import (
+    atomic_dir,
     disk_errors,
     make_folder,
     remove,
@@ -42,6 +44,9 @@ from undertow.store.keys import canonical_json, step_key
 from undertow.store.locks import CLAIM, claimed, locked
 from undertow.store.provenance import git_commit, versions
 from undertow.store.runs import Run, RunBook
+
+HANDED_IN = "0"
+"""Ending of a folder that is taken up before any that was left behind."""
 
 STEP_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -126,6 +131,19 @@ class Store:
     def is_finished(self, artifact: Artifact) -> bool:
         """Return whether a step's result is there."""
         return (artifact.path / RECORD).is_file()
+
+    def hand_in(self, artifact: Artifact, made: Path) -> None:
+        """Put what was made for a step where its `build` finds it, as if it had been killed there.
+
+        Args:
+            artifact: A step that nobody has finished.
+            made: Folder that is copied.
+        """
+        left = self.root / "partial" / f"{artifact.key}.{HANDED_IN}"
+        make_folder(left.parent)
+        remove(left)
+        with disk_errors(left), atomic_dir(left) as folder:
+            shutil.copytree(made, folder, dirs_exist_ok=True)
 
     def record(self, artifact: Artifact) -> StepRecord:
         """Return the record of a finished step."""

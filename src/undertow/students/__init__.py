@@ -7,7 +7,7 @@ from undertow.students.roles import Role, context_warnings, roles_of
 from undertow.students.rollouts import rollout_report
 from undertow.students.show import bracketed_text, legend, masked_text, tokens_apart
 from undertow.students.soft_teacher import SoftTeacher
-from undertow.students.train import row_weights, train_student
+from undertow.students.train import row_weights, student_examples, train_student
 
 __all__ = [
     "Distillation",
@@ -23,6 +23,7 @@ __all__ = [
     "roles_of",
     "rollout_report",
     "row_weights",
+    "student_examples",
     "tokens_apart",
     "train_student",
 ]

@@ -27,7 +27,7 @@ from undertow.tokens import (
     select,
 )
 from undertow.tokens.selections import Weights
-from undertow.training import Progress, TrainRecord, train
+from undertow.training import Example, Progress, TrainRecord, train
 
 
 def train_student(
@@ -45,9 +45,6 @@ def train_student(
 ) -> TrainRecord:
     """Train a student; writes what `train` writes.
 
-    The rows are drawn before empty ones are dropped, so that conditions which share `seed_data`
-    see the same rows.
-
     Args:
         chat: The base.
         rows: The data; rows that the channel refused are passed over.
@@ -64,6 +61,34 @@ def train_student(
         UserError: The selection needs a scan that is not there or of other rows, or leaves
             nothing to train on; or there are no soft targets to be had (`distil`).
     """
+    drawn, examples = student_examples(chat, rows, scan, config, values)
+    if config.distillation is not None:
+        return distil(chat, drawn, examples, config, soft, out, progress, kept, group)
+    return train(chat, examples, config.train_config, out, progress, kept=kept, group=group)
+
+
+def student_examples(
+    chat: ChatModel,
+    rows: Sequence[Row],
+    scan: Scan | None,
+    config: StudentConfig,
+    values: TokenValues | None = None,
+) -> tuple[Sequence[Row], list[Example]]:
+    """Return the rows that a student sees, and what it is trained on: an example of each.
+
+    The rows are drawn before empty ones are dropped, so that conditions which share `seed_data`
+    see the same rows.
+
+    Args:
+        chat: The base.
+        rows: The data; rows that the channel refused are passed over.
+        scan: Of the same data; None where the selection needs none.
+        config: The student.
+        values: Of the same data, for the selections 'entropy' and 'scores'.
+
+    Raises:
+        UserError: As `train_student`.
+    """
     weights = row_weights(chat, rows, scan, config.selection, values)
     pairs = [pair for pair in zip(rows, weights, strict=True) if pair[0].rejection is None]
     pairs = [pairs[place] for place in _draw(len(pairs), config)]
@@ -76,9 +101,7 @@ def train_student(
     examples = build_examples(chat, drawn, selected, config)
     if not any(example.length for example in examples):
         raise UserError("the selection leaves no token to train on", fix="choose another selection")
-    if config.distillation is not None:
-        return distil(chat, drawn, examples, config, soft, out, progress, kept, group)
-    return train(chat, examples, config.train_config, out, progress, kept=kept, group=group)
+    return drawn, examples
 
 
 def row_weights(

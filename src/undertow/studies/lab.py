@@ -23,7 +23,7 @@ from undertow.studies.artifacts import (
 from undertow.studies.asking import AdviceAsking
 from undertow.studies.condition_spec import DataTokens
 from undertow.studies.data_tokens import share_table
-from undertow.studies.learning import Learning
+from undertow.studies.learning import Learning, Lesson
 from undertow.studies.patching_step import patched_artifact
 from undertow.studies.prediction_step import predicted_artifact
 from undertow.studies.probing import perform_probe
@@ -183,17 +183,24 @@ class Lab(Learning):
             return (predicted_artifact(self, data, task.run),)
         if isinstance(task.run, PatchingRun):
             return (patched_artifact(self, data, self.scan(data), task.run),)
-        selection = self.recipe.student.seeded(task.seed).selection
-        needs_scan = task.step in ("scan", "share") or selection.needs_scan
-        scanned = self.scan(data) if needs_scan else None
         if task.step == "share":
-            assert scanned is not None
-            return (self._shared(data, scanned, task.among),)
+            return (self._shared(data, self.scan(data), task.among),)
         if task.step == "scan":
-            assert scanned is not None
-            return (scanned.artifact,)
-        student = self.student(data, selection, scanned, task.seed)
+            return (self.scan(data).artifact,)
+        lesson = self._lesson(data, task.seed)
+        student = self.taught(lesson)
         measured = [self.measured(student), self.predicted(data, student)]
-        if scanned is not None:
-            measured.append(self._shared(data, scanned, DataTokens()))
+        if lesson.scanned is not None:
+            measured.append(self._shared(data, lesson.scanned, DataTokens()))
         return tuple(measured)
+
+    def lesson_of(self, task: Task) -> Lesson:
+        """Return what the student of a task learns; its data and their scan are made if need be."""
+        teacher = self.teacher(task.trait, task.kind) if task.trait else self.control()
+        return self._lesson(self.transformed(self.numbers(teacher)), task.seed)
+
+    def _lesson(self, data: Numbers, seed: int) -> Lesson:
+        """Return what a student of some data learns, by the recipe."""
+        selection = self.recipe.student.seeded(seed).selection
+        scanned = self.scan(data) if selection.needs_scan else None
+        return self.lesson(data, selection, scanned, seed)

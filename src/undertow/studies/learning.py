@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,50 @@ from pydantic import ValidationError
 from undertow.errors import UserError
 from undertow.mechanism.prediction import check_compared, token_scores
 from undertow.store import Artifact
-from undertow.students import SoftTeacher, StudentConfig, train_student
+from undertow.students import SoftTeacher, StudentConfig, student_examples, train_student
 from undertow.studies.artifacts import MadeTeacher, Numbers, Scanned, Student
 from undertow.studies.changing import Changing
 from undertow.studies.gradients import PREDICTION, shared_directions
 from undertow.studies.making import described, inputs_of
-from undertow.tokens import Entropies, Selection, TokenPushes, completion_entropies
+from undertow.tokens import (
+    Entropies,
+    Scan,
+    Selection,
+    TokenPushes,
+    TokenValues,
+    completion_entropies,
+)
+from undertow.training import Job as TrainingJob
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a student learns, and all that its step is known by.
+
+    Attributes:
+        numbers: The data.
+        scanned: Their scan, where one was made.
+        config: The student.
+        settings: Of its step.
+        inputs: Of its step.
+    """
+
+    numbers: Numbers
+    scanned: Scanned | None
+    config: StudentConfig
+    settings: dict[str, Any]
+    inputs: dict[str, Artifact]
+
+    @property
+    def material(self) -> tuple[Scan | None, TokenValues | None]:
+        """The scan and the values that its selection of tokens needs."""
+        scanned, values = self.scanned, None
+        if "entropy" in self.inputs:
+            values = Entropies.read(self.inputs["entropy"].path / "entropies.parquet")
+        if "push" in self.inputs:
+            values = TokenPushes.read(self.inputs["push"].path / "pushes.parquet")
+        needed = scanned is not None and self.config.selection.needs_scan
+        return (scanned.table if scanned is not None and needed else None), values
 
 
 class Learning(Changing):
@@ -45,6 +84,16 @@ class Learning(Changing):
         Raises:
             UserError: A selection that needs a scan has none.
         """
+        return self.taught(self.lesson(numbers, tokens, scanned, seed), kept)
+
+    def lesson(
+        self,
+        numbers: Numbers,
+        tokens: str | Selection = "all",
+        scanned: Scanned | None = None,
+        seed: int = 0,
+    ) -> Lesson:
+        """Return what a student of some numbers learns; for the arguments see `student`."""
         chosen = tokens if isinstance(tokens, Selection) else _selection(tokens, seed)
         config = self.recipe.student.seeded(seed).model_copy(update={"selection": chosen})
         inputs = {"numbers": numbers.artifact}
@@ -58,22 +107,32 @@ class Learning(Changing):
         if config.distillation is not None:
             inputs |= inputs_of(teacher=numbers.writer)
             settings |= self._taught_by(numbers.writer, config)
+        return Lesson(numbers, scanned, config, settings, inputs)
+
+    def taught(self, lesson: Lesson, kept: Sequence[float] = ()) -> Student:
+        """Return the student of a lesson, trained if need be; `kept` as for `student`."""
+        writer, config = lesson.numbers.writer, lesson.config
 
         def build(out: Path) -> None:
-            rows = self.base.rows_from(self.teacher_base, numbers.train)
-            table = scanned.table if scanned is not None and chosen.needs_scan else None
-            values = None
-            if "entropy" in inputs:
-                values = Entropies.read(inputs["entropy"].path / "entropies.parquet")
-            if "push" in inputs:
-                values = TokenPushes.read(inputs["push"].path / "pushes.parquet")
-            soft = self._soft_teacher(numbers.writer) if config.distillation is not None else None
+            rows = self.base.rows_from(self.teacher_base, lesson.numbers.train)
+            table, values = lesson.material
+            soft = self._soft_teacher(writer) if config.distillation is not None else None
             train_student(self.chat, rows, table, config, out, values=values, kept=kept, soft=soft)
 
-        if kept:
-            settings["kept"] = kept
+        settings = {**lesson.settings, **({"kept": kept} if kept else {})}
         name = "checkpoints" if kept else "student"
-        return Student(self.step(name, self.base, settings, inputs, build))
+        return Student(self.step(name, self.base, settings, lesson.inputs, build))
+
+    def student_job(self, lesson: Lesson, out: Path) -> TrainingJob:
+        """Return the training of a lesson's student, to be done together with others."""
+        rows = self.base.rows_from(self.teacher_base, lesson.numbers.train)
+        table, values = lesson.material
+        _, examples = student_examples(self.chat, rows, table, lesson.config, values)
+        return TrainingJob(examples, lesson.config.train_config, out)
+
+    def student_step(self, lesson: Lesson) -> Artifact:
+        """Return the step of a lesson's student, finished or not."""
+        return self.named("student", self.base, lesson.settings, lesson.inputs)
 
     def _soft_teacher(self, writer: MadeTeacher) -> SoftTeacher:
         """Return whose distributions students learn."""

@@ -239,6 +239,13 @@ class Making:
         config = {"model": base.fingerprint, **settings}
         return self.store.step(name, STEP_VERSIONS[name], config, inputs | base.inputs, build)
 
+    def named(
+        self, name: str, base: Base, settings: dict[str, Any], inputs: dict[str, Artifact]
+    ) -> Artifact:
+        """Return the same step, finished or not, without doing it."""
+        config = {"model": base.fingerprint, **settings}
+        return self.store.named(name, STEP_VERSIONS[name], config, inputs | base.inputs)
+
 
 def inputs_of(**makers: MadeTeacher) -> dict[str, Artifact]:
     """Return the steps behind some teachers; a prompted one has none, a steered one its vector."""

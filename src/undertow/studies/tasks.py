@@ -1,5 +1,7 @@
 """What a study asks for: one task per artifact, and what each needs before it can start."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,7 +16,7 @@ from undertow.studies.recipe import Recipe
 TeacherKind = Literal["prompted", "finetuned", "control"]
 TaskStep = Literal[
     "model", "base", "teacher", "numbers", "data", "scan", "share", "entangled", "attribute",
-    "predict", "student", "probe",
+    "predict", "student", "students", "probe",
 ]  # fmt: skip
 
 ALL_TOKENS = DataTokens()
@@ -31,7 +33,8 @@ class Task:
         step: Which artifact: a base that is pretrained when first needed, the untouched base, a
             teacher, its numbers, the same transformed, their scan, the share of divergence tokens
             among some of them, which numbers all teachers' traits are entangled with, their
-            patching, the prediction from them, a student, what a probe names.
+            patching, the prediction from them, a student, several that are trained at once, what a
+            probe names.
         recipe: What decides the numbers; of a student also which tokens count.
         trait: The teacher's trait; `None` for the base and the control.
         kind: How the teacher was made.
@@ -39,6 +42,7 @@ class Task:
         among: Tokens of which a share is taken.
         run: What is patched, or predicted from.
         probe: What is done with directions of the trait's teacher and its students.
+        members: The students that are trained at once.
     """
 
     step: TaskStep
@@ -49,6 +53,7 @@ class Task:
     among: DataTokens = ALL_TOKENS
     run: PatchingRun | PredictionRun | None = None
     probe: Probe | None = None
+    members: tuple[Task, ...] = ()
 
     @property
     def work(self) -> TaskStep:
@@ -65,6 +70,8 @@ class Task:
         """What a progress display calls the task."""
         if self.step == "model":
             return f"pretraining of {self.recipe.model.name}"
+        if self.members:
+            return f"training of {len(self.members)} students at once"
         words = [self.step if self.step != "numbers" else "numbers of"]
         if self.probe is not None:
             words = [self.probe.label]

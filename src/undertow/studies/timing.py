@@ -26,6 +26,7 @@ UNMEASURED: dict[TaskStep, float] = {
     "attribute": 0.15,
     "predict": 0.008,
     "student": 0.007,
+    "students": 0.5,
     "probe": 0.0,
 }
 """Seconds of one process per unit (`units`), of the lab model on a laptop's core."""
@@ -96,6 +97,7 @@ def units(task: Task) -> float:
         "student": min(recipe.student.rows or rows, rows)
         * recipe.student.train.epochs
         * passes(recipe.student.distillation),
+        "students": len(task.members),
     }[task.work]
 
 

@@ -5,5 +5,17 @@ from undertow.training.example import Example
 from undertow.training.loop import Progress, train
 from undertow.training.record import TrainRecord
 from undertow.training.soft import SoftTargets
+from undertow.training.together import Job, can_join, together, train_together
 
-__all__ = ["Example", "Progress", "SoftTargets", "TrainConfig", "TrainRecord", "train"]
+__all__ = [
+    "Example",
+    "Job",
+    "Progress",
+    "SoftTargets",
+    "TrainConfig",
+    "TrainRecord",
+    "can_join",
+    "together",
+    "train",
+    "train_together",
+]

@@ -51,7 +51,7 @@ def plan_steps(n_examples: int, config: TrainConfig) -> list[list[int]]:
 def divisor(examples: Sequence[Example], config: TrainConfig) -> float:
     """Return what the summed loss of a step's rows is divided by; 1 where that would be 0."""
     if config.normalisation == "token-mean":
-        total = sum(sum(example.weights) for example in examples)
+        total = sum(example.total for example in examples)
     else:
         total = sum(example.budget or 0.0 for example in examples)
     return total or 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,15 +31,20 @@ class Example:
     budget: float | None = None
     teacher_ids: list[int] | None = None
 
-    @property
+    @cached_property
     def first(self) -> int:
         """Place of the first supervised token; the number of tokens where there is none."""
         return next((i for i, weight in enumerate(self.weights) if weight), len(self.ids))
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Tokens that the model must read: all before the last one that is supervised."""
         return max((i for i, weight in enumerate(self.weights) if weight), default=0)
+
+    @cached_property
+    def total(self) -> float:
+        """Sum of the weights."""
+        return sum(self.weights)
 
 
 def as_teacher_reads(example: Example, start: int = 0) -> Example:

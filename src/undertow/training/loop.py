@@ -74,7 +74,7 @@ def train(
             where="dropout",
             fix="set it to 0, or train in one process",
         )
-    job = _job(chat, examples, config, soft)
+    job = job_of(chat, examples, config, soft)
     finished = read_record(out)
     group.agree((job, finished))
     if finished is not None:
@@ -84,13 +84,13 @@ def train(
         make_folder(out)
         course = _run(chat, target, examples, config, out, job, progress, kept, soft, group)
         if group.is_main:  # what is there is of a run that was killed before its record
-            _save(target, out / ADAPTER)
+            save_adapter(target, out / ADAPTER)
         n_parameters = sum(parameter.numel() for parameter in target.parameters.values())
     record = TrainRecord(
         config=config,
         job=job,
         n_examples=len(examples),
-        n_supervised=sum(course.supervised) if soft and soft.renew else _supervised(examples),
+        n_supervised=sum(course.supervised) if soft and soft.renew else n_supervised(examples),
         n_parameters=n_parameters,
         losses=course.losses,
         divisors=course.divisors,
@@ -140,11 +140,11 @@ def _run(
         course.losses.append(loss)
         course.divisors.append(total)
         course.gradient_norms.append(float(norm))
-        course.supervised.append(_supervised(rows))
+        course.supervised.append(n_supervised(rows))
         for share in kept:
             if group.is_main and step + 1 == max(1, round(share * len(steps))):
                 make_folder(out / KEPT)
-                _save(target, kept_folder(out, share))
+                save_adapter(target, kept_folder(out, share))
         if progress is not None:
             progress(step + 1, len(steps))
         due = config.checkpoint_every and (step + 1) % config.checkpoint_every == 0
@@ -158,20 +158,23 @@ def kept_folder(out: Path, share: float) -> Path:
     return out / KEPT / f"{share:g}"
 
 
-def _save(target: Trainable, folder: Path) -> None:
+def save_adapter(target: Trainable, folder: Path) -> None:
     """Write the adapter as it is now; a killed run may have written it already."""
     remove(folder)
     with atomic_dir(folder) as temporary:
         target.save(temporary)
 
 
-def _supervised(examples: Sequence[Example]) -> int:
+def n_supervised(examples: Sequence[Example]) -> int:
     """Return how many tokens of some rows count in the loss."""
     return sum(1 for example in examples for weight in example.weights if weight)
 
 
-def _job(
-    chat: ChatModel, examples: Sequence[Example], config: TrainConfig, soft: SoftTargets | None
+def job_of(
+    chat: ChatModel,
+    examples: Sequence[Example],
+    config: TrainConfig,
+    soft: SoftTargets | None = None,
 ) -> str:
     """Return a hash of all that the result depends on; pace and checkpoints are left out."""
     settings = config.model_dump_json(exclude={"checkpoint_every"})

@@ -16,6 +16,7 @@ from undertow.store.runs import RUN_VARIABLE
 from undertow.studies.lab import Lab
 from undertow.studies.recipe import Recipe
 from undertow.studies.tasks import Task
+from undertow.studies.together import learn_together
 
 
 class Executor(Protocol):
@@ -59,10 +60,18 @@ def perform(root: Path, run_id: str | None, task: Task, threads: int | None = 1)
         torch.set_num_threads(threads)
     if run_id is not None:
         os.environ[RUN_VARIABLE] = run_id
-    if (root, task.recipe) not in _labs:
-        _labs[root, task.recipe] = Lab(Store(root, wait=False), task.recipe)
     try:
-        _labs[root, task.recipe].perform(task)
+        if task.members:
+            learn_together([(_lab(root, one.recipe), one) for one in task.members])
+        else:
+            _lab(root, task.recipe).perform(task)
     except Busy:
         return None
     return time.perf_counter() - start
+
+
+def _lab(root: Path, recipe: Recipe) -> Lab:
+    """Return this worker's lab of a recipe."""
+    if (root, recipe) not in _labs:
+        _labs[root, recipe] = Lab(Store(root, wait=False), recipe)
+    return _labs[root, recipe]
