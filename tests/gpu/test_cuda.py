@@ -18,10 +18,10 @@ from undertow.models import ModelSpec, activated, load_model, prompt_messages
 from undertow.models.fused import FusedModel
 from undertow.models.steering import Steering
 from undertow.store.rows import Row
-from undertow.students import StudentConfig, train_student
+from undertow.students import StudentConfig, student_examples, train_student
 from undertow.teachers import ControlTeacher, FinetunedTeacher, PromptedTeacher, SteeredTeacher
 from undertow.tokens import ScanConfig, Selection, completion_entropies, entangled_scores, scan
-from undertow.training import TrainConfig
+from undertow.training import Job, TrainConfig, train, train_together
 from undertow.traits import load_trait
 
 pytestmark = [
@@ -117,6 +117,22 @@ def test_students(both, rows, layers, method, tmp_path):
         with activated(chat, tmp_path / "cuda" / "adapter") as model, torch.no_grad():
             found.append(model(ids.to(chat.device)).logits.cpu())
     torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-3)
+
+
+def test_students_trained_at_once(both, rows, tmp_path):
+    """One forward for all on a GPU gives what a CPU finds for each."""
+    jobs = []
+    for seed in range(3):
+        train_config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-3, seed_init=seed)
+        config = StudentConfig(train=train_config, selection=Selection(kind="all"))
+        _, examples = student_examples(both[0], rows[seed:], None, config)
+        jobs.append(Job(examples, train_config, tmp_path / f"together{seed}"))
+    found = train_together(both[1], jobs)
+    for seed, (job, record) in enumerate(zip(jobs, found, strict=True)):
+        alone = train(both[0], job.examples, job.config, tmp_path / f"alone{seed}")
+        assert record.job == alone.job
+        assert record.losses == pytest.approx(alone.losses, rel=1e-4)
+        assert record.gradient_norms == pytest.approx(alone.gradient_norms, rel=1e-3)
 
 
 def test_a_run_that_was_stopped_goes_on(both, rows, tmp_path):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from study_samples import sample_outcome
 from undertow.studies.cells import Cell
 from undertow.studies.collect import outcome
 from undertow.studies.study import Study
@@ -106,3 +107,17 @@ def test_what_is_presupposed_is_a_claim_that_stands_by_itself(given):
     else:
         with pytest.raises(ValueError, match="'last' presupposes"):
             Study.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (None, ""),
+        (1, "1 more seed would decide"),
+        (12, "12 more seeds would decide"),
+        (5663, "not even 100 more seeds would decide"),
+    ],
+)
+def test_how_many_seeds_are_lacking_in_words(more, words):
+    result = sample_outcome().claims[0].model_copy(update={"more_seeds": more, "given": None})
+    assert result.lacks == words

@@ -59,6 +59,10 @@ class TraitContrast(Frozen):
     q: float | None = Field(description="The same after Benjamini-Hochberg over the study.")
 
 
+IN_REACH = 100
+"""More seeds that somebody may still train; an estimate on its edge would need any number."""
+
+
 class ClaimResult(Frozen):
     """What became of a claim, for one kind of teacher."""
 
@@ -87,7 +91,11 @@ class ClaimResult(Frozen):
         """Return what an undecided claim lacks, as far as that is known."""
         if self.given is not None and self.given != "supported":
             return f"its premise '{self.claim.given}' is {self.given}"
-        return f"{self.more_seeds} more seeds would decide" if self.more_seeds else ""
+        if self.more_seeds is None:
+            return ""
+        if self.more_seeds > IN_REACH:
+            return f"not even {IN_REACH} more seeds would decide"
+        return f"{self.more_seeds} more seed{'s' * (self.more_seeds > 1)} would decide"
 
 
 class StudyOutcome(Frozen):
