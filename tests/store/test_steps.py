@@ -9,6 +9,7 @@ import pytest
 import undertow
 from undertow.errors import UserError
 from undertow.store import Store
+from undertow.store.locks import Busy
 
 
 def writer(text, calls=None):
@@ -160,3 +161,38 @@ def test_different_steps_do_not_wait(tmp_path):
 
     artifact = Store(tmp_path, on_wait=pytest.fail).step("a", 1, {}, {}, outer)
     assert (artifact.path / "result.txt").read_text() == "outer"
+
+
+def test_what_is_handed_in_is_found_before_what_was_left_behind(store, tmp_path):
+    made = tmp_path / "made"
+    (made / "adapter").mkdir(parents=True)
+    (made / "adapter" / "weights").write_text("trained elsewhere")
+
+    def die(folder):
+        (folder / "half").write_text("done")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        store.step("train", 1, {}, {}, die)
+    step = store.named("train", 1, {}, {})
+    assert not store.is_handed_in(step)
+    store.hand_in(step, made)
+    store.hand_in(step, made)  # again, in its place
+    assert store.is_handed_in(step)
+
+    def build(folder):
+        assert (folder / "adapter" / "weights").read_text() == "trained elsewhere"
+        assert not (folder / "half").exists()
+
+    assert store.step("train", 1, {}, {}, build) == step
+    assert store.record(step).resumed
+    assert not store.is_handed_in(step)
+    assert not list((store.root / "partial").iterdir())
+
+
+def test_only_one_is_alone_at_some_work(store):
+    with store.alone_at("it"), pytest.raises(Busy):
+        with Store(store.root, wait=False).alone_at("it"):
+            pass
+    with Store(store.root, wait=False).alone_at("it"):
+        pass

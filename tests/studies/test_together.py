@@ -7,6 +7,7 @@ from tiny_study import TINY
 from undertow.cluster import InlineConfig
 from undertow.models import ModelSpec
 from undertow.store import Store
+from undertow.store.locks import Busy
 from undertow.students import Distillation
 from undertow.studies import Lab, together
 from undertow.studies.executor import run_tasks
@@ -18,7 +19,7 @@ LAB = TINY.model_copy(update={"model": ModelSpec(name="lab")})
 
 @pytest.fixture
 def gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(together, "has_gpu", lambda: True)
 
 
 def students(n, recipe=LAB, trait="cat"):
@@ -116,10 +117,40 @@ def test_the_students_are_those_that_each_task_makes(tmp_path, monkeypatch):
             atol=1e-4,
             rtol=0,
         )
+    monkeypatch.setattr(together, "train_together", refuse)
     learn_together(labs)  # finished: nothing is trained
 
 
-def test_a_run_with_groups_makes_everything_once(tmp_path, monkeypatch):
+def test_what_was_handed_in_is_not_trained_again(tmp_path, monkeypatch):
+    lab = Lab(tmp_path, TINY)
+    pairs = [(lab, task) for task in students(2, TINY)]
+    learn_together(pairs)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("was trained already")
+
+    monkeypatch.setattr(together, "train_together", refuse)
+    learn_together(pairs)
+
+
+def test_one_process_is_at_a_group(tmp_path, monkeypatch):
+    """Another one that comes to it takes something else meanwhile."""
+    pairs = [(Lab(Store(tmp_path, wait=False), TINY), task) for task in students(2, TINY)]
+    met = []
+
+    def come_to_it(*_: object) -> None:
+        with pytest.raises(Busy):
+            learn_together(pairs)
+        met.append(True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(together, "train_together", come_to_it)
+    with pytest.raises(KeyboardInterrupt):
+        learn_together(pairs)
+    assert met
+
+
+def test_a_run_with_groups_makes_everything_once(gpu, tmp_path, monkeypatch):
     trained = []
     real = together.train_together
 
@@ -129,10 +160,7 @@ def test_a_run_with_groups_makes_everything_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(together, "train_together", counted)
     monkeypatch.setattr(together, "_is_small", lambda _: True)
-    with monkeypatch.context() as only_here:
-        only_here.setattr(torch.cuda, "is_available", lambda: True)
-        needs = with_groups(needs_of(students(4, TINY)))
-    run_tasks(needs, tmp_path, InlineConfig())
+    run_tasks(needs_of(students(4, TINY)), tmp_path, InlineConfig())
     assert trained == [4]
     assert len(list((tmp_path / "steps" / "student").iterdir())) == 4
     assert not list((tmp_path / "partial").iterdir())

@@ -18,7 +18,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,9 +44,6 @@ from undertow.store.keys import canonical_json, step_key
 from undertow.store.locks import CLAIM, claimed, locked
 from undertow.store.provenance import git_commit, versions
 from undertow.store.runs import Run, RunBook
-
-HANDED_IN = "0"
-"""Ending of a folder that is taken up before any that was left behind."""
 
 STEP_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -139,11 +136,19 @@ class Store:
             artifact: A step that nobody has finished.
             made: Folder that is copied.
         """
-        left = self.root / "partial" / f"{artifact.key}.{HANDED_IN}"
+        left = self._handed_in(artifact)
         make_folder(left.parent)
         remove(left)
         with disk_errors(left), atomic_dir(left) as folder:
             shutil.copytree(made, folder, dirs_exist_ok=True)
+
+    def is_handed_in(self, artifact: Artifact) -> bool:
+        """Return whether something lies there for a step to find."""
+        return self._handed_in(artifact).is_dir()
+
+    def _handed_in(self, artifact: Artifact) -> Path:
+        """Return where it lies: there it is taken up before anything that was left behind."""
+        return self.root / "partial" / f"{artifact.key}.0"
 
     def record(self, artifact: Artifact) -> StepRecord:
         """Return the record of a finished step."""
@@ -182,14 +187,35 @@ class Store:
         A run needs the steps it used and all that went into them. Steps done outside a run are
         needed by none.
         """
+        with self._alone_at("garbage", "another process collects garbage; waiting for it", True):
+            return collect(self.root, self._needed)
+
+    def alone_at(self, work: str) -> AbstractContextManager[None]:
+        """Within, nobody else is at some work that is handed in for several steps.
+
+        Args:
+            work: What it is known by.
+
+        Raises:
+            Busy: On entering: another process is at it, and this store does not wait.
+        """
+        message = "another process is at the same work; waiting for it"
+        return self._alone_at(work, message, self._wait)
+
+    @contextmanager
+    def _alone_at(self, work: str, message: str, wait: bool) -> Generator[None]:
+        """Hold the lock and the claim of some work."""
         make_folder(self.root / "locks")
-        lock = self.root / "locks" / "garbage.lock"
+        lock = self.root / "locks" / f"{work}.lock"
 
         def tell() -> None:
-            self._on_wait("another process collects garbage; waiting for it")
+            self._on_wait(message)
 
-        with locked(lock, tell), claimed(lock.with_suffix(CLAIM), tell):
-            return collect(self.root, self._needed)
+        with (
+            locked(lock, tell, wait=wait),
+            claimed(lock.with_suffix(CLAIM), tell, wait=wait),
+        ):
+            yield
 
     def _reach(self, artifact: Artifact, work: _Work) -> None:
         """Note that the present run uses a step, and do it if nobody has done it."""

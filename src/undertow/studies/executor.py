@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from undertow.cluster import ExecutorConfig, ProcessesConfig
+from undertow.cluster import ExecutorConfig, InlineConfig, ProcessesConfig
 from undertow.errors import UserError
 from undertow.store.locks import LEASE
 from undertow.studies.executors import Executor, opened
 from undertow.studies.tasks import Task, TaskStep
 from undertow.studies.timing import Timing
+from undertow.studies.together import with_groups
 
 LOOK_AGAIN = 1.0
 """Seconds until a task that another process is at is tried again."""
@@ -86,9 +87,12 @@ def run_tasks(
         UserError: Workers died again and again at one task, for want of memory for instance; or
             the executor cannot start.
     """
+    place = config or ProcessesConfig()
+    if isinstance(place, ProcessesConfig | InlineConfig):  # others may have another GPU, or none
+        needs = with_groups(needs)
     progress = Progress(set(needs), 1, Timing(root).of_each(needs))
     if needs:
-        with opened(config or ProcessesConfig(), root, needs) as executor:
+        with opened(place, root, needs) as executor:
             _Hand(needs, executor, progress, on_change).run()
     if on_change:
         on_change(progress)

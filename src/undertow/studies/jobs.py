@@ -26,7 +26,6 @@ from undertow.studies.result_lines import result_lines
 from undertow.studies.results import write_result
 from undertow.studies.study import Study, load_study
 from undertow.studies.tasks import Task
-from undertow.studies.together import with_groups
 
 DEFAULT_TRAITS = ("cat", "eagle", "wolf")
 """Traits that pass from fine-tuned teachers of the lab model (docs/lab-model.md)."""
@@ -183,7 +182,7 @@ def run_jobs(
                 if on_outcome:
                     on_outcome(outcomes[name])
 
-    run_tasks(with_groups(plan.needs), root, executor, on_change=tell)
+    run_tasks(plan.needs, root, executor, on_change=tell)
     return [outcomes[job.study.name] for job in jobs]
 
 

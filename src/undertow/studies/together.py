@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -10,6 +11,8 @@ from pathlib import Path
 import torch
 
 from undertow.models import ChatModel, ModelSpec
+from undertow.store import Artifact
+from undertow.store.files import disk_errors
 from undertow.studies.costs.shape import read_shape
 from undertow.studies.lab import Lab
 from undertow.studies.learning import Lesson
@@ -57,7 +60,7 @@ def with_groups(needs: Mapping[Task, list[Task]]) -> dict[Task, list[Task]]:
 
 def _alike(needs: Mapping[Task, list[Task]]) -> list[list[Task]]:
     """Return the students that can be trained at once with each other."""
-    if not torch.cuda.is_available():
+    if not has_gpu():
         return []
     found: dict[str, list[Task]] = {}
     for task in needs:
@@ -77,28 +80,50 @@ def _is_small(model: str) -> bool:
     return spec.device != "cpu" and read_shape(spec).parameters <= LARGEST
 
 
+def has_gpu() -> bool:
+    """Return whether this machine has a GPU."""
+    return torch.cuda.is_available()
+
+
 def learn_together(students: Sequence[tuple[Lab, Task]]) -> None:
     """Train the students of some tasks at once, and hand each in for its step to find.
 
-    Those whose step is finished are left out, and what two tasks share is trained once.
+    Those that were trained are left out, and what two tasks share is trained once.
 
     Args:
         students: Labs, each with a task of its recipe; all of one store and one base.
+
+    Raises:
+        Busy: Another process is at the same students, or at something that they need.
     """
-    waiting: dict[str, tuple[Lab, Lesson]] = {}
-    for lab, task in students:
-        lesson = lab.lesson_of(task)
-        step = lab.student_step(lesson)
-        if not lab.store.is_finished(step):
-            waiting[step.key] = lab, lesson
+    lessons = {lab.student_step(found): (lab, found) for lab, found in map(_lesson, students)}
+    first, _ = students[0]
+    names = "".join(sorted(step.key for step in lessons))
+    with first.store.alone_at(hashlib.sha256(names.encode()).hexdigest()):
+        _hand_in(first, lessons)
+
+
+def _lesson(student: tuple[Lab, Task]) -> tuple[Lab, Lesson]:
+    """Return a lab with what the student of its task learns."""
+    lab, task = student
+    return lab, lab.lesson_of(task)
+
+
+def _hand_in(first: Lab, lessons: Mapping[Artifact, tuple[Lab, Lesson]]) -> None:
+    """Train those whose steps wait, on the first one's model."""
+    store = first.store
+    waiting = [
+        step for step in lessons if not (store.is_finished(step) or store.is_handed_in(step))
+    ]
     if not waiting:
         return
     with tempfile.TemporaryDirectory() as folder:
-        made = {key: Path(folder) / key for key in waiting}
-        jobs = [lab.student_job(lesson, made[key]) for key, (lab, lesson) in waiting.items()]
-        _train(students[0][0].chat, jobs)
-        for key, (lab, lesson) in waiting.items():
-            lab.store.hand_in(lab.student_step(lesson), made[key])
+        made = {step: Path(folder) / step.key for step in waiting}
+        jobs = [lessons[step][0].student_job(lessons[step][1], made[step]) for step in waiting]
+        with disk_errors(Path(folder)):
+            _train(first.chat, jobs)
+        for step in waiting:
+            store.hand_in(step, made[step])
 
 
 def _train(chat: ChatModel, jobs: Sequence[Job]) -> None:
