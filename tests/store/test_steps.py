@@ -191,8 +191,8 @@ def test_what_is_handed_in_is_found_before_what_was_left_behind(store, tmp_path)
 
 
 def test_only_one_is_alone_at_some_work(store):
-    with store.alone_at("it"), pytest.raises(Busy):
-        with Store(store.root, wait=False).alone_at("it"):
-            pass
-    with Store(store.root, wait=False).alone_at("it"):
+    other = Store(store.root, wait=False)
+    with store.alone_at("it"), pytest.raises(Busy), other.alone_at("it"):
+        pass
+    with other.alone_at("it"):
         pass
