@@ -133,13 +133,45 @@ class _Stack:
 
 
 @dataclass(frozen=True)
+class _Plan:
+    """The steps of all jobs; one that has fewer than the others stands still at their end.
+
+    Attributes:
+        places: `[step, job, row]`, which examples; -1 is none.
+        rates: `[step, job]`, learning rates, 0 where a job stands still.
+        divisors: `[step, job]`, of the summed losses.
+        counts: Steps of each job.
+    """
+
+    places: Tensor
+    rates: Tensor
+    divisors: Tensor
+    counts: list[int]
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job], like: Tensor) -> _Plan:
+        """Plan the steps, for weights like these."""
+        plans = [plan_steps(len(job.examples), job.config) for job in jobs]
+        counts = [len(plan) for plan in plans]
+        rates = torch.zeros(max(counts), len(jobs), dtype=like.dtype)
+        divisors = torch.ones_like(rates)
+        places = torch.full((*rates.shape, jobs[0].config.batch_size), -1)
+        for number, (job, plan) in enumerate(zip(jobs, plans, strict=True)):
+            for step, chosen in enumerate(plan):
+                places[step, number, : len(chosen)] = torch.tensor(chosen)
+                divisors[step, number] = divisor([job.examples[row] for row in chosen], job.config)
+                rates[step, number] = rate(job.config, step, len(plan))
+        device = like.device
+        return cls(places.to(device), rates.to(device), divisors.to(device), counts)
+
+
+@dataclass(frozen=True)
 class _Course:
     """What happened, `[step, job]` each; a job's own steps come first."""
 
     losses: Tensor
     norms: Tensor
-    divisors: Tensor
-    n_steps: list[int]
+    plan: _Plan
 
 
 def _run(
@@ -150,39 +182,28 @@ def _run(
     progress: Progress | None,
 ) -> _Course:
     """Take all steps of all jobs."""
-    config, device = jobs[0].config, chat.device
+    config, plan = jobs[0].config, _Plan.of(jobs, stack.flat)
     rows = _Rows(jobs, chat.pad_id, stack.flat)
-    plans = [plan_steps(len(job.examples), job.config) for job in jobs]
-    counts = [len(plan) for plan in plans]
-    dtype = stack.flat.dtype
-    divisors, rates = (torch.zeros(max(counts), len(jobs), dtype=dtype) for _ in range(2))
-    places = torch.full((max(counts), len(jobs), config.batch_size), -1)
-    for number, (job, plan) in enumerate(zip(jobs, plans, strict=True)):
-        for step, chosen in enumerate(plan):
-            places[step, number, : len(chosen)] = torch.tensor(chosen)
-            divisors[step, number] = divisor([job.examples[row] for row in chosen], job.config)
-            rates[step, number] = rate(job.config, step, len(plan))
-    places, rates, total = places.to(device), rates.to(device), divisors.to(device).clamp(min=1e-30)
-    losses, norms = torch.zeros_like(total), torch.zeros_like(total)
+    losses, norms = torch.zeros_like(plan.divisors), torch.zeros_like(plan.divisors)
     logits = _stacked_logits(target)
-    for step in range(max(counts)):
-        ids, weights = rows.take(places[step])
+    for step in range(max(plan.counts)):
+        ids, weights = rows.take(plan.places[step])
         with sdpa_kernel(SDPBackend.MATH):  # the others know nothing of a further dimension
             found = logits(stack.named, ids)[:, :, rows.first - 1 : -1]
         wanted = ids[:, :, rows.first :]
         nll = torch.nn.functional.cross_entropy(
             found.flatten(0, 2), wanted.flatten(), reduction="none"
         ).view_as(wanted)
-        loss = (nll * weights[:, :, rows.first :]).sum((1, 2)) / total[step]
+        loss = (nll * weights[:, :, rows.first :]).sum((1, 2)) / plan.divisors[step]
         losses[step] = loss.detach()
         gradient = stack.gradient(loss)
         norms[step] = torch.linalg.vector_norm(gradient, dim=1)
         if config.max_grad_norm is not None:
             gradient *= (config.max_grad_norm / (norms[step] + 1e-6)).clamp(max=1.0).unsqueeze(1)
-        stack.step(step + 1, gradient, rates[step], config.weight_decay)
+        stack.step(step + 1, gradient, plan.rates[step], config.weight_decay)
         if progress is not None:
-            progress(step + 1, max(counts))
-    return _Course(losses.cpu(), norms.cpu(), divisors, counts)
+            progress(step + 1, max(plan.counts))
+    return _Course(losses.cpu(), norms.cpu(), plan)
 
 
 class _Rows:
@@ -231,7 +252,7 @@ def _finish(
         parameter.data.copy_(stack.named[name][number].detach())
     make_folder(job.out)
     save_adapter(target, job.out / ADAPTER)
-    end = course.n_steps[number]
+    end = course.plan.counts[number]
     record = TrainRecord(
         config=job.config,
         job=job_of(chat, job.examples, job.config),
@@ -239,7 +260,7 @@ def _finish(
         n_supervised=n_supervised(job.examples),
         n_parameters=stack.flat.shape[1],
         losses=course.losses[:end, number].tolist(),
-        divisors=course.divisors[:end, number].tolist(),
+        divisors=course.plan.divisors[:end, number].tolist(),
         gradient_norms=course.norms[:end, number].tolist(),
     )
     write_record(record, job.out)
