@@ -129,6 +129,23 @@ def test_bars_have_their_estimates_and_a_dot_for_each_seed():
     assert len(dots) == 5 * len(SEEDS) + 2
 
 
+@pytest.mark.parametrize("per_trait", [False, True])
+def test_each_kind_of_teacher_shows_all_of_its_own_conditions(per_trait):
+    outcome = sample_outcome("bars", BOTH)
+    last = outcome.conditions[-1].name
+    fewer = [one for one in outcome.conditions if (one.teacher, one.name) != (BOTH[1], last)]
+    figure = drawn(outcome.model_copy(update={"conditions": fewer}), per_trait)
+    counts = []
+    for axes in figure.axes:
+        if axes.axison:
+            bottom, top = axes.get_ylim()
+            assert all(top < bar.get_y() < bottom for bar in axes.patches)
+            assert len(axes.get_yticks()) == len(axes.patches)
+            counts.append(len(axes.patches))
+    n, panels = len(outcome.conditions) // 2, len(outcome.traits) if per_trait else 1
+    assert counts == [n] * panels + [n - 1] * panels
+
+
 def test_a_curve_has_its_points_in_order_and_lines_for_base_and_control():
     (axes,) = drawn(sample_outcome("curve")).axes
     lines = {line.get_label(): line for line in axes.lines}

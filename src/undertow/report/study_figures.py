@@ -93,25 +93,44 @@ def _drawing(
     spec: Figure, measured: str, panels: Sequence[Panel], n_columns: int, width: float
 ) -> Drawing:
     """Draw all panels in equal axes, so many in a row; the width is in inches."""
-    n_rows = max(1, -(-len(panels) // n_columns))
+    rows = _rows(spec, panels, n_columns)
+    each = [[_height(spec, panel, width / n_columns) for panel in row] for row in rows]
+    heights = [max(row, default=60.0) for row in each]
     figure = new_figure(width, 1.0)
-    grid = list(figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).flat)
+    share = "row" if spec.kind == "bars" else "all"
+    grid = figure.subplots(
+        len(rows), n_columns, sharex="all", sharey=share, squeeze=False, height_ratios=heights
+    )
     bottom = min((panel.bottom for panel in panels), default=0.0)
     top = max((panel.top for panel in panels), default=0.0) or 1.0
-    for axes, panel in zip(grid, panels, strict=False):
-        axes.set_title(panel.title, loc="left")
-        _panel(axes, spec, panel, (bottom, top), values=n_columns == 1)
-    for i, axes in enumerate(grid):
-        axes.tick_params(labelbottom=i + n_columns >= len(panels))
-        axes.set_axis_on() if i < len(panels) else axes.set_axis_off()
-    height = max((_height(spec, panel, width / n_columns) for panel in panels), default=60.0)
+    for place, row in enumerate(rows):
+        below = len(rows[place + 1]) if place + 1 < len(rows) else 0
+        for column, axes in enumerate(grid[place]):
+            axes.tick_params(labelbottom=column >= below)
+            axes.set_axis_off() if column >= len(row) else axes.set_axis_on()
+        for axes, panel in zip(grid[place], row, strict=False):
+            axes.set_title(panel.title, loc="left")
+            _panel(axes, spec, panel, (bottom, top), values=n_columns == 1)
     names = _name_axes(figure, spec, measured, panels)
-    figure.set_figheight((n_rows * (height + 26) + names) * POINT)
+    figure.set_figheight((sum(heights) + 26 * len(rows) + names) * POINT)
     if spec.kind == "points":
         figure.draw_without_rendering()
-        for axes in grid:
+        for axes in grid.flat:
             draw.settle_names(axes)
     return figure
+
+
+def _rows(spec: Figure, panels: Sequence[Panel], n_columns: int) -> list[list[Panel]]:
+    """Return the rows of panels; bars of other conditions begin a new one, with their own names."""
+    rows: list[list[Panel]] = []
+    names: list[str] = []
+    for panel in panels:
+        own = [mark.label for mark in panel.marks] if spec.kind == "bars" else []
+        if not rows or len(rows[-1]) == n_columns or own != names:
+            rows.append([])
+        rows[-1].append(panel)
+        names = own
+    return rows or [[]]
 
 
 def _panel(
