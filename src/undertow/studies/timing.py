@@ -26,7 +26,7 @@ UNMEASURED: dict[TaskStep, float] = {
     "attribute": 0.15,
     "predict": 0.008,
     "student": 0.007,
-    "students": 0.5,
+    "students": 0.5,  # on a GPU, the only place where there are such groups
     "probe": 0.0,
 }
 """Seconds of one process per unit (`units`), of the lab model on a laptop's core."""
