@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOMS = [
-    "errors", "frozen", "store", "cluster", "models", "traits", "channels", "materials",
-    "pretraining", "training", "teachers", "generate", "tokens", "transforms", "students",
-    "measure", "mechanism", "studies", "report", "cli",
+    "errors", "interrupt", "frozen", "store", "cluster", "models", "traits", "channels",
+    "materials", "pretraining", "training", "teachers", "generate", "tokens", "transforms",
+    "students", "measure", "mechanism", "studies", "report", "cli",
 ]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[1]

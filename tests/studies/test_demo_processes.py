@@ -56,7 +56,7 @@ def test_an_interruption_is_one_message(place, n_steps):
             assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=600)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert err.count("interrupted: finished work is kept") == 1
     assert "Traceback" not in out + err
     assert len(place.done()) < 10

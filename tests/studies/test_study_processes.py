@@ -118,7 +118,7 @@ def test_an_interruption_is_one_message_and_nothing_is_lost(place, undisturbed):
     place.wait_for(process, 3)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=600)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert err.count("interrupted: finished work is kept") == 1
     assert "Traceback" not in out + err
     assert 3 <= len(place.done()) < len(undisturbed[1])

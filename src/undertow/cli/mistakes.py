@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from undertow.cli.console import errors
 from undertow.cluster.launcher import launched_rank
 from undertow.errors import UserError
+from undertow.interrupt import interrupts_noted, is_interruption
 from undertow.store.files import FULL, disk_full
 
 USER_MISTAKE = 2
@@ -37,19 +38,30 @@ class MistakesTold(TyperGroup):
 @contextmanager
 def _mistakes_told() -> Generator[None]:
     """Turn mistakes, a full disk and an interruption into a message and an exit code."""
-    try:
-        yield
-    except UserError as error:
-        _tell(str(error))
-        raise typer.Exit(USER_MISTAKE) from error
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        _tell(str(disk_full(error.filename)))
-        raise typer.Exit(USER_MISTAKE) from error
-    except KeyboardInterrupt as error:
-        _tell("interrupted: finished work is kept, and the same command can be run again")
-        raise typer.Exit(INTERRUPTED) from error
+    with interrupts_noted():
+        try:
+            yield
+        except (Exception, KeyboardInterrupt) as error:
+            told = _message(error)
+            if told is None:
+                raise
+            message, code = told
+            _tell(message)
+            raise typer.Exit(code) from error
+
+
+def _message(error: BaseException) -> tuple[str, int] | None:
+    """Return what is said of an error and the exit code; None where nobody foresaw it."""
+    if is_interruption(error):
+        return (
+            "interrupted: finished work is kept, and the same command can be run again",
+            INTERRUPTED,
+        )
+    if isinstance(error, UserError):
+        return str(error), USER_MISTAKE
+    if isinstance(error, OSError) and error.errno in FULL:
+        return str(disk_full(error.filename)), USER_MISTAKE
+    return None
 
 
 def _tell(message: str) -> None:

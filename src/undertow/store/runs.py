@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from undertow.errors import UserError
+from undertow.interrupt import is_interruption
 from undertow.store.files import disk_errors, make_folder, write_text
 from undertow.store.keys import canonical_json
 from undertow.store.locks import locked_if_free
@@ -202,7 +203,8 @@ def _ended(run: Run, error: BaseException | None) -> Run:
     """Return the record of a run that ends now, by an error or without one."""
     status: Status = "finished"
     if error is not None:
-        status = "failed" if isinstance(error, Exception) else "killed"
+        foreseen = isinstance(error, Exception) and not is_interruption(error)
+        status = "failed" if foreseen else "killed"
     reason = None if error is None else f"{type(error).__name__}: {error}"
     return run.model_copy(update={"status": status, "error": reason, "ended": datetime.now(UTC)})
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from undertow.cluster import ProcessesConfig, default_workers
+from undertow.interrupt import is_interruption
 from undertow.store.runs import RUN_VARIABLE
 from undertow.studies.executors.worker import perform
 from undertow.studies.tasks import Task
@@ -54,9 +55,10 @@ class Processes:
         executor = cls(root, config.workers or default_workers())
         try:
             yield executor
-        except KeyboardInterrupt:
-            for process in multiprocessing.active_children():
-                process.kill()
+        except BaseException as error:
+            if is_interruption(error):
+                for process in multiprocessing.active_children():
+                    process.kill()
             raise
         finally:
             for worker in executor._workers:
