@@ -10,7 +10,7 @@ from undertow.studies.cells import Labs
 from undertow.studies.jobs import make_job
 
 KNOWN = {
-    "context-match": "1e5c1782ea0104ad",
+    "context-match": "00f675f0b9de5c9c",
     "divergence-profile": "cb896cfd8731d31c",
     "divergence-tokens": "349653caf01192e2",
     "entangled-tokens": "070ae6b338bd51aa",
