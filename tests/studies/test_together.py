@@ -2,14 +2,15 @@ import pytest
 import torch
 
 from tiny_study import TINY
-from undertow.cluster import InlineConfig
+from undertow.cluster import InlineConfig, ProcessesConfig, RayConfig
 from undertow.models import ModelSpec
 from undertow.store import Store
 from undertow.store.locks import Busy
 from undertow.students import Distillation
 from undertow.studies import Lab, together
-from undertow.studies.executor import run_tasks
+from undertow.studies.executor import handed_out, run_tasks
 from undertow.studies.tasks import Task, with_prerequisites
+from undertow.studies.timing import FIXED, UNMEASURED, Timing
 from undertow.studies.together import AT_ONCE, learn_together, with_groups
 
 LAB = TINY.model_copy(update={"model": ModelSpec(name="lab")})
@@ -50,6 +51,21 @@ def test_a_group_goes_before_its_members(gpu):
         assert grouped[task] == [*needs[task], *extra]
     assert set(grouped[group]) == {need for task in group.members for need in needs[task]}
     assert order.index(group) < order.index(tasks[0])
+
+
+def test_the_time_of_a_group_is_counted_once(gpu, tmp_path):
+    tasks = students(6)
+    needs = needs_of(tasks)
+    grouped = handed_out(needs, ProcessesConfig())
+    expected = Timing(tmp_path).of_each(grouped)
+    (group,) = groups_of(grouped)
+    assert {expected[task] for task in tasks} == {FIXED}
+    assert expected[group] == FIXED + 6 * 24 * UNMEASURED["students"]  # of 24 rows each
+
+
+def test_an_executor_of_other_machines_gets_no_groups(gpu):
+    needs = needs_of(students(6))
+    assert handed_out(needs, RayConfig()) == needs
 
 
 def test_large_groups_are_cut(gpu):

@@ -62,7 +62,7 @@ def show(
     workers: WorkersOption = None,
 ) -> None:
     """Print what a study claims, compares and decides by, and how long it takes here."""
-    from undertow.cluster import default_workers
+    from undertow.cluster import ProcessesConfig
     from undertow.studies.study import load_study
 
     study = load_study(name)
@@ -86,7 +86,7 @@ def show(
         table.add_row(condition.name, condition.label, note)
     output.print(table)
     job = _job(name, traits, seeds, recipe, model)
-    _print_size([job], store, workers or default_workers())
+    _print_size([job], store, ProcessesConfig(workers=workers))
 
 
 @app.command("run")
@@ -167,6 +167,7 @@ def _run(
 ) -> None:
     """Run jobs under one record and one display, and print each outcome as it comes."""
     from undertow.store import Store
+    from undertow.studies.executor import handed_out
     from undertow.studies.executors import n_slots
     from undertow.studies.jobs import run_jobs, within_budget
     from undertow.studies.timing import Timing
@@ -178,10 +179,10 @@ def _run(
             store,
             _seconds(budget),
             n_slots(executor),
-            lambda plan: timing.seconds(plan.needs),
+            lambda plan: timing.seconds(handed_out(plan.needs, executor)),
         )
         errors.print(f"within {budget}: {left}")
-    _print_size(jobs, store, n_slots(executor))
+    _print_size(jobs, store, executor)
     config = {"studies": [job.study for job in jobs], "recipes": dict(jobs[0].recipes)}
     with Store(store).run(title, config) as record, task_display() as show:
         run_jobs(
@@ -194,14 +195,17 @@ def _run(
         )
 
 
-def _print_size(jobs: Sequence[Job], store: Path, workers: int) -> None:
+def _print_size(jobs: Sequence[Job], store: Path, executor: ExecutorConfig) -> None:
     """Say how much is to be done."""
+    from undertow.studies.executor import handed_out
+    from undertow.studies.executors import n_slots
     from undertow.studies.jobs import plan_of
     from undertow.studies.timing import Timing
 
     plan = plan_of(jobs, store)
     students = [task for task in plan.needs if task.work == "student"]
-    minutes = Timing(store).seconds(plan.needs) / workers / 60
+    workers = n_slots(executor)
+    minutes = Timing(store).seconds(handed_out(plan.needs, executor)) / workers / 60
     asked = sum(job.n_students for job in jobs)
     errors.print(
         f"{len(jobs[0].traits)} traits ({', '.join(jobs[0].traits)}), {len(jobs[0].seeds)} seeds: "

@@ -88,8 +88,7 @@ def run_tasks(
             the executor cannot start.
     """
     place = config or ProcessesConfig()
-    if isinstance(place, ProcessesConfig | InlineConfig):  # others may have another GPU, or none
-        needs = with_groups(needs)
+    needs = handed_out(needs, place)
     progress = Progress(set(needs), 1, Timing(root).of_each(needs))
     if needs:
         with opened(place, root, needs) as executor:
@@ -97,6 +96,13 @@ def run_tasks(
     if on_change:
         on_change(progress)
     return progress
+
+
+def handed_out(needs: Mapping[Task, list[Task]], place: ExecutorConfig) -> dict[Task, list[Task]]:
+    """Return a plan's tasks as `run_tasks` hands them out: students in groups, where that pays."""
+    if isinstance(place, ProcessesConfig | InlineConfig):  # others may have another GPU, or none
+        return with_groups(needs)
+    return dict(needs)
 
 
 class _Hand:

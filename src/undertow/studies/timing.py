@@ -26,7 +26,7 @@ UNMEASURED: dict[TaskStep, float] = {
     "attribute": 0.15,
     "predict": 0.008,
     "student": 0.007,
-    "students": 0.5,  # on a GPU, the only place where there are such groups
+    "students": 0.0002,  # on a GPU, the only place where there are such groups
     "probe": 0.0,
 }
 """Seconds of one process per unit (`units`), of the lab model on a laptop's core."""
@@ -61,10 +61,12 @@ class Timing:
     def of_each(self, tasks: Iterable[Task]) -> dict[Task, float]:
         """Return the seconds that each task takes.
 
-        A student that is asked in several ways is trained once, for the first of them.
+        A student that is asked in several ways is trained once, for the first of them; one that is
+        trained with others is trained in their group.
         """
+        tasks = list(tasks)
         found: dict[Task, float] = {}
-        made: set[Task] = set()
+        made = {made_by(one) for task in tasks for one in task.members}
         for task in tasks:
             one = made_by(task)
             found[task] = FIXED + (0.0 if one in made else self._unit[task.work] * units(task))
@@ -97,7 +99,7 @@ def units(task: Task) -> float:
         "student": min(recipe.student.rows or rows, rows)
         * recipe.student.train.epochs
         * passes(recipe.student.distillation),
-        "students": len(task.members),
+        "students": sum(map(units, task.members)),
     }[task.work]
 
 
