@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import enable_progress_bar
 
 from undertow.errors import UserError
 from undertow.models.lab.load import lab_path
@@ -48,6 +49,12 @@ def test_a_killed_build_ends_in_the_same_weights(tmp_path: Path) -> None:
     second = AutoModelForCausalLM.from_pretrained(killed).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not (killed / "checkpoint.pt").exists()
+
+
+def test_a_build_prints_nothing_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    enable_progress_bar()  # as in a process that has loaded no model yet
+    build_lab(tmp_path / "lab", threads=1, recipe=TINY.model_copy(update={"steps": 1}))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_seed_changes_the_model(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from transformers import (
     Qwen2Config,
     Qwen2ForCausalLM,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from undertow.errors import UserError
 from undertow.pretraining.corpus import Corpus
@@ -112,6 +113,7 @@ def _train(partial: Path, recipe: LabRecipe, progress: Progress | None) -> None:
             _save(partial / CHECKPOINT, model, optimizer, step + 1)
         if progress is not None:
             progress(step + 1, recipe.steps, loss.item())
+    disable_progress_bar()  # the caller's own display shows what goes on
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
 
