@@ -130,7 +130,9 @@ def test_rows_that_are_trained_together_do_not_see_each_other(family):
         assert (target.fused is not None) == (family in ("qwen2", "llama"))
         found = target.logits(batch)
         expected = [chat.model(torch.tensor([line])).logits[0, :-1] for line in lines]
-    torch.testing.assert_close(found, torch.cat(expected), rtol=1e-8, atol=1e-8)
+    # Gemma 2's plain attention takes its softmax in float32, whatever the model's numbers are.
+    bound = 1e-5 if family == "gemma2" else 1e-8
+    torch.testing.assert_close(found, torch.cat(expected), rtol=bound, atol=bound)
 
 
 def test_a_sliding_window_that_the_configuration_alone_tells_is_not_fused_away():

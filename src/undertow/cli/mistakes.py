@@ -19,7 +19,7 @@ from undertow.store.files import FULL, disk_full
 USER_MISTAKE = 2
 INTERRUPTED = 130
 
-FIRST_ENDS = 5.0
+FIRST_ENDS = 20.0
 """Seconds after which a launcher has surely ended the others of a process that failed."""
 
 
