@@ -1,7 +1,7 @@
 """Ctrl-C, and the errors of others that it becomes.
 
 `KeyboardInterrupt` comes up in whatever Python code runs. Where a library had called that code, it
-may raise an error of its own instead: pydantic does while it writes JSON, DuckDB in a query.
+may raise an error of its own instead; pydantic does while it writes JSON.
 """
 
 from __future__ import annotations

@@ -203,8 +203,8 @@ def _ended(run: Run, error: BaseException | None) -> Run:
     """Return the record of a run that ends now, by an error or without one."""
     status: Status = "finished"
     if error is not None:
-        foreseen = isinstance(error, Exception) and not is_interruption(error)
-        status = "failed" if foreseen else "killed"
+        of_itself = isinstance(error, Exception) and not is_interruption(error)
+        status = "failed" if of_itself else "killed"
     reason = None if error is None else f"{type(error).__name__}: {error}"
     return run.model_copy(update={"status": status, "error": reason, "ended": datetime.now(UTC)})
 
